@@ -1,0 +1,97 @@
+#!/bin/sh
+# Installs what trawlmark needs and the machine lacks, by the system's package
+# manager, and says what it does. Usage: deploy/setup.sh run|test
+#   run   what the demo and a worker need: Chromium, redis-server, fonts
+#   test  the same, and what the tests check against: PostgreSQL, openssl,
+#         Node.js with the independent readers of our formats (into .npm/)
+# Working a second time costs nothing: what is there is left alone.
+set -eu
+what=${1:-run}
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+fail() { printf 'setup: %s\n' "$*" >&2; missing=1; }
+missing=
+
+have_chrome() {
+    [ -n "${TRAWLMARK_CHROME:-}" ] && return 0
+    for f in /usr/lib/chromium/chromium-headless-shell /usr/lib/chromium/headless_shell /usr/lib/chromium/chromium \
+        /opt/google/chrome/chrome /snap/chromium/current/usr/lib/chromium-browser/chrome; do
+        [ -x "$f" ] && return 0
+    done
+    return 1
+}
+have_fonts() { have fc-list && [ -n "$(fc-list :lang=zh file 2>/dev/null | head -n 1)" ] && [ -n "$(fc-list :lang=ar file 2>/dev/null | head -n 1)" ]; }
+have_pg() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+
+# What is missing, as package names.
+need=
+have_chrome || need="$need chromium"
+have redis-server || need="$need redis-server"
+have_fonts || need="$need fontconfig fonts-noto-core fonts-noto-cjk"
+[ -e /etc/ssl/certs/ca-certificates.crt ] || need="$need ca-certificates"
+if [ "$what" = test ]; then
+    have_pg || need="$need postgresql"
+    have openssl || need="$need openssl"
+    have node || need="$need nodejs"
+    have npm || need="$need npm"
+    have pdftotext || need="$need poppler-utils"
+    have unzip || need="$need unzip"
+    have git || need="$need git"
+fi
+
+if [ -z "$need" ]; then
+    say "everything is there (Chromium, redis-server, fonts$([ "$what" = test ] && echo ', PostgreSQL, openssl, Node.js'))"
+else
+    sudo=
+    if [ "$(id -u)" -ne 0 ]; then
+        if have sudo; then sudo=sudo; else
+            for p in $need; do fail "$p is missing: ask an administrator to run 'apt-get install $p'"; done
+            exit 1
+        fi
+    fi
+    if ! have apt-get; then
+        for p in $need; do fail "$p is missing: install it with this system's package manager (it is not Debian or Ubuntu)"; done
+        exit 1
+    fi
+    say "missing:$need"
+    say "running apt-get update"
+    $sudo apt-get update -qq || say "apt-get update failed; trying with the package lists that are there"
+    for p in $need; do
+        if [ "$p" = chromium ]; then
+            # The headless shell starts four times faster; not every release has it.
+            if apt-cache show chromium-headless-shell >/dev/null 2>&1; then p=chromium-headless-shell; fi
+            if grep -qi '^ID=ubuntu' /etc/os-release 2>/dev/null; then p=ubuntu-chrome; fi
+        fi
+        say "installing $p"
+        if [ "$p" = ubuntu-chrome ]; then
+            # Ubuntu's chromium package is a snap, which containers cannot run.
+            deb=$(mktemp --suffix=.deb)
+            have curl || $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq curl >/dev/null
+            if curl -fsSL -o "$deb" https://dl.google.com/linux/direct/google-chrome-stable_current_amd64.deb &&
+                chmod 644 "$deb" && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$deb" >/dev/null; then :; else
+                fail "Chrome could not be installed: install Google Chrome or Chromium and set TRAWLMARK_CHROME to its binary"
+            fi
+            rm -f "$deb"
+        elif ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$p" >/dev/null; then
+            fail "$p could not be installed: run 'apt-get install $p' and see what it says"
+        fi
+    done
+    [ -z "$missing" ] || exit 1
+fi
+
+if [ "$what" = test ]; then
+    # Readers that are not ours. The folder is made by package name; nothing of it is in the tree.
+    if [ ! -f .npm/done-1 ]; then
+        say "installing the independent readers (npm: warcio, @harvard-lil/js-wacz, replaywebpage) into .npm/"
+        mkdir -p .npm
+        (cd .npm && { [ -f package.json ] || echo '{"private":true}' >package.json; } &&
+            npm install --no-audit --no-fund --loglevel=error warcio @harvard-lil/js-wacz replaywebpage >npm.log 2>&1) || {
+            fail "the independent readers could not be installed by npm; its words are in .npm/npm.log"
+            exit 1
+        }
+        : >.npm/done-1
+    fi
+    say "independent readers are in .npm/"
+fi
