@@ -1,0 +1,165 @@
+package vault
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+)
+
+// Every key of the project is spelled in this file and nowhere else.
+//
+//	captures/<yyyy>/<mm>/<dd>/<capture id>/<file>   one visit's evidence
+//	blobs/sha256/<ab>/<hex>                         bytes shared by captures
+//	log/checkpoints/<size>                          signed checkpoints
+//	log/tile/<level>/..., log/tile/entries/...      tiles (C2SP tlog-tiles)
+//	log/stamps/<size>/<name>.<tsq|tsr|...>          what binds a checkpoint to time
+//	custody/events/<yyyy>/<mm>/<dd>/<event id>.json what was done to evidence
+//	exports/<yyyy>/<mm>/<dd>/<export id>.zip        packages that were handed over
+//	probe/<id>                                      lock probes, no evidence
+//
+// The day in a key is the one in the id (UTC), so whoever has an id has the
+// key: nothing needs to be looked up.
+
+// The files of a capture's folder that are no artifacts.
+const (
+	FileWARC     = "capture.warc.gz"
+	FileManifest = "manifest.json"
+)
+
+// The prefixes to list by.
+const (
+	CapturesPrefix      = "captures/"
+	BlobsPrefix         = "blobs/sha256/"
+	CheckpointsPrefix   = "log/checkpoints/"
+	TilesPrefix         = "log/tile/"
+	StampsPrefix        = "log/stamps/"
+	CustodyEventsPrefix = "custody/events/"
+	ExportsPrefix       = "exports/"
+	ProbesPrefix        = "probe/"
+)
+
+// day is "yyyy/mm/dd/" of the time in a version 7 id.
+func day(id capture.ID) string {
+	ms := int64(id[0])<<40 | int64(id[1])<<32 | int64(id[2])<<24 | int64(id[3])<<16 | int64(id[4])<<8 | int64(id[5])
+	return time.UnixMilli(ms).UTC().Format("2006/01/02/")
+}
+
+// CaptureKey is a file of a capture's folder.
+func CaptureKey(id capture.ID, file string) string {
+	return CapturesPrefix + day(id) + id.String() + "/" + file
+}
+
+// CaptureFolder is the prefix of all files of a capture, with the final "/".
+func CaptureFolder(id capture.ID) string { return CaptureKey(id, "") }
+
+// WARCKey is a capture's WARC.
+func WARCKey(id capture.ID) string { return CaptureKey(id, FileWARC) }
+
+// ManifestKey is a capture's manifest.
+func ManifestKey(id capture.ID) string { return CaptureKey(id, FileManifest) }
+
+// CapturesOfDay is the prefix of all captures whose id was made on t's UTC day.
+func CapturesOfDay(t time.Time) string {
+	return CapturesPrefix + t.UTC().Format("2006/01/02/")
+}
+
+// ParseCaptureKey takes a key apart that CaptureKey wrote; ok is false for
+// anything else.
+func ParseCaptureKey(key string) (id capture.ID, file string, ok bool) {
+	parts := strings.SplitN(key, "/", 6)
+	if len(parts) != 6 {
+		return capture.ID{}, "", false
+	}
+	id, err := capture.ParseID(parts[4])
+	if err != nil || parts[5] == "" || CaptureKey(id, parts[5]) != key {
+		return capture.ID{}, "", false
+	}
+	return id, parts[5], true
+}
+
+// artifactFile names the file of each role: stem and extension.
+var artifactFile = map[capture.Role][2]string{
+	capture.RoleDOM:      {"dom", ".html"},
+	capture.RoleHTML:     {"page", ".html"},
+	capture.RoleViewport: {"viewport", ".png"},
+	capture.RoleFullPage: {"fullpage", ".png"},
+	capture.RoleText:     {"text", ".txt"},
+	capture.RolePageInfo: {"pageinfo", ".json"},
+	capture.RoleBefore:   {"before", ".png"},
+}
+
+// ArtifactFile is the file name of an artifact: "viewport.png", or
+// "fullpage-001.png" for the first tile. A role that is not in the table is an
+// error: an artifact with no name would be lost.
+func ArtifactFile(role capture.Role, tile int) (string, error) {
+	f, ok := artifactFile[role]
+	if !ok || tile < 0 {
+		return "", fmt.Errorf("the artifact role %q, tile %d, has no file name in the vault's layout", role, tile)
+	}
+	if tile == 0 {
+		return f[0] + f[1], nil
+	}
+	return fmt.Sprintf("%s-%03d%s", f[0], tile, f[1]), nil
+}
+
+// ArtifactKey is where an artifact of a capture lies.
+func ArtifactKey(id capture.ID, role capture.Role, tile int) (string, error) {
+	f, err := ArtifactFile(role, tile)
+	if err != nil {
+		return "", err
+	}
+	return CaptureKey(id, f), nil
+}
+
+// BlobKey is where bytes lie that many captures share, named by what they are.
+func BlobKey(d capture.Digest) string {
+	h := d.String()
+	return BlobsPrefix + h[:2] + "/" + h
+}
+
+// CheckpointKey is the signed checkpoint over the first size entries of the
+// log. Sizes are padded to 20 digits, so a listing is in order of size.
+func CheckpointKey(size int64) string { return fmt.Sprintf("%s%020d", CheckpointsPrefix, size) }
+
+// StampKey belongs to the checkpoint over size entries: name tells the TSA
+// (and the renewal), ext the kind: "tsq", "tsr", "pem", "crl". Both are slugs.
+func StampKey(size int64, name, ext string) string {
+	return fmt.Sprintf("%s%020d/%s.%s", StampsPrefix, size, name, ext)
+}
+
+// StampsOf is the prefix of all that belongs to one checkpoint's stamps.
+func StampsOf(size int64) string { return fmt.Sprintf("%s%020d/", StampsPrefix, size) }
+
+// TileKey is tile n of a level of the log; width is 1 to 256 hashes, 256 for a
+// full tile. The path is the one of C2SP tlog-tiles: "0/x001/x234/067.p/8".
+func TileKey(level int, n int64, width int) string {
+	return fmt.Sprintf("%s%d/%s", TilesPrefix, level, tilePath(n, width))
+}
+
+// EntriesKey is the bundle of the entries under the level 0 tile n.
+func EntriesKey(n int64, width int) string { return TilesPrefix + "entries/" + tilePath(n, width) }
+
+func tilePath(n int64, width int) string {
+	s := fmt.Sprintf("%03d", n%1000)
+	for n >= 1000 {
+		n /= 1000
+		s = fmt.Sprintf("x%03d/%s", n%1000, s)
+	}
+	if width < 256 {
+		s += fmt.Sprintf(".p/%d", width)
+	}
+	return s
+}
+
+// CustodyEventKey is the record of one thing done to evidence.
+func CustodyEventKey(id capture.ID) string {
+	return CustodyEventsPrefix + day(id) + id.String() + ".json"
+}
+
+// ExportKey is a package that was handed over.
+func ExportKey(id capture.ID) string { return ExportsPrefix + day(id) + id.String() + ".zip" }
+
+// ProbeKey is an object put to see whether a storage keeps its locks.
+func ProbeKey(id string) string { return ProbesPrefix + id }
