@@ -24,6 +24,9 @@ const (
 	RolePageInfo Role = "pageinfo"
 	// RoleBefore is a PNG taken before a cookie banner was dismissed.
 	RoleBefore Role = "before"
+	// RoleReading is JSON: what was read from the page, value by value with its
+	// source. It is derived, not observed: a reader of the evidence can redo it.
+	RoleReading Role = "reading"
 )
 
 // Artifact is a direct observation other than an exchange.
