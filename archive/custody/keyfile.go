@@ -89,7 +89,9 @@ func (k Keys) Signer() (current note.Signer, co []note.Signer, err error) {
 func (k Keys) Public() ([]string, error) {
 	var all []string
 	for i, s := range k.skeys {
-		raw, err := base64.StdEncoding.DecodeString(s[strings.LastIndexByte(s, '+')+1:])
+		// The base64 may hold plus signs itself: only the first four separate.
+		parts := strings.SplitN(s, "+", 5)
+		raw, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
 		if err != nil || len(raw) != 1+ed25519.SeedSize {
 			return nil, fmt.Errorf("%w: key %d is damaged", ErrKeyFile, i+1)
 		}
