@@ -88,6 +88,7 @@ var artifactFile = map[capture.Role][2]string{
 	capture.RoleText:     {"text", ".txt"},
 	capture.RolePageInfo: {"pageinfo", ".json"},
 	capture.RoleBefore:   {"before", ".png"},
+	capture.RoleReading:  {"reading", ".json"},
 }
 
 // ArtifactFile is the file name of an artifact: "viewport.png", or
