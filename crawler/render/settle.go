@@ -1,0 +1,208 @@
+package render
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+)
+
+const (
+	// maxDocs is how many documents the page may lead through by itself (meta
+	// refresh, script) before it is taken as it is.
+	maxDocs = 8
+	// maxIdleWait is how long after its load event a page that is never quiet
+	// is waited for.
+	maxIdleWait = 10 * time.Second
+	// probeTimeout is how long a page may take to add nothing to nothing
+	// before it counts as hanging.
+	probeTimeout = 3 * time.Second
+	// drainTimeout bounds the wait for bodies that were asked for.
+	drainTimeout = 5 * time.Second
+)
+
+// observe waits for the page and reads it out. ctx is the capture's whole
+// time, deadline the part for loading and settling.
+func (v *visit) observe(ctx, deadline context.Context, p *phases) {
+	settled := v.settle(deadline, maxIdleWait)
+	p.done("load")
+	if !v.readable(ctx, deadline, settled) {
+		v.drain(ctx)
+		return
+	}
+	read, cancel := context.WithTimeout(ctx, 2*v.cfg.StepTimeout)
+	defer cancel()
+	v.dismiss(read, deadline)
+	v.scroll(read, deadline)
+	p.done("scroll")
+	v.readOut(read)
+	p.done("dom")
+	if v.req.Screenshots {
+		v.screenshots(read)
+		p.done("screenshots")
+	}
+	v.drain(ctx)
+	p.done("bodies")
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.crashed != "" && v.res.Outcome == "" {
+		v.end(capture.RenderCrash, v.crashed)
+	}
+}
+
+// end sets how the capture ended; the first one to say so wins.
+func (v *visit) end(o capture.Outcome, why string) {
+	if v.res.Outcome == "" {
+		v.res.Outcome = o
+	}
+	v.res.Evidence = append(v.res.Evidence, why)
+}
+
+// settle waits until the page is loaded and quiet, or it is clear that it will
+// not be; idle is how long a loaded page may be without becoming quiet. It
+// returns what ended the wait, nil when the page settled.
+func (v *visit) settle(ctx context.Context, idle time.Duration) error {
+	var loadedAt time.Time
+	return v.waitFor(ctx, func() (bool, time.Duration) {
+		if o, _ := v.ended(); o != "" || v.rec.over || v.docs > maxDocs {
+			return true, 0
+		}
+		now := v.cfg.Now()
+		if v.errPage && v.navDone && v.loaded == v.loader {
+			return true, 0
+		}
+		if v.docs == 0 || v.loaded != v.loader {
+			loadedAt = time.Time{}
+			return false, 0
+		}
+		if loadedAt.IsZero() {
+			loadedAt = now
+		}
+		if left := v.redirect.due.Sub(now); left > 0 {
+			return false, left
+		}
+		if over := idle - now.Sub(loadedAt); over <= 0 {
+			return true, 0
+		} else if len(v.rec.inFlight) > 0 {
+			return false, over
+		}
+		left := v.cfg.Quiet - now.Sub(later(v.rec.idleSince, loadedAt))
+		return left <= 0, left
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// readable records how settling ended and reports whether there is a page to
+// read out.
+func (v *visit) readable(ctx, deadline context.Context, settled error) bool {
+	v.mu.Lock()
+	out, why := v.ended()
+	late := settled != nil && out == "" && deadline.Err() != nil
+	v.res.Settled = v.describe(late)
+	shown := v.docs > 0 && !v.errPage
+	loaded := v.loaded == v.loader && v.docs > 0
+	switch {
+	case out != "":
+		v.end(out, why)
+	case v.rec.over:
+		v.end(capture.TooLarge, fmt.Sprintf("the page's parts are larger than %d bytes together", v.req.MaxTotalBytes))
+	case late && !loaded:
+		v.end(capture.Timeout, fmt.Sprintf("the page was not loaded after %s", v.req.Deadline))
+	case settled != nil && !late:
+		v.end(capture.RenderCrash, settled.Error())
+	}
+	alive := v.crashed == "" && settled == nil || late
+	v.mu.Unlock()
+	if !alive || !shown || ctx.Err() != nil {
+		if shown || ctx.Err() != nil {
+			v.lock(func() { v.res.miss("dom", v.docURL, "the page was gone before it could be read") })
+		}
+		return false
+	}
+	if late || v.rec.over {
+		post(v.page, page.StopLoading, cdp.Empty{}, nil)
+		return v.revive(ctx)
+	}
+	return true
+}
+
+func (v *visit) lock(do func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	do()
+}
+
+// describe says how settling ended.
+func (v *visit) describe(late bool) string {
+	switch n := len(v.rec.inFlight); {
+	case v.docs > maxDocs:
+		return fmt.Sprintf("the page moved on by itself more than %d times", maxDocs)
+	case v.rec.over:
+		return "stopped: too many bytes"
+	case v.docs == 0:
+		return "no page"
+	case v.loaded != v.loader:
+		return fmt.Sprintf("not loaded at the deadline, %d requests in flight", n)
+	case n > 0 && late:
+		return fmt.Sprintf("deadline, %d requests in flight", n)
+	case n > 0:
+		return fmt.Sprintf("never quiet, %d requests in flight", n)
+	default:
+		return "idle"
+	}
+}
+
+// revive stops a script that may run for ever and reports whether the page
+// answers again.
+func (v *visit) revive(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		post(v.page, runtime.TerminateExecution, cdp.Empty{}, nil)
+		once, stop := context.WithTimeout(ctx, probeTimeout/3)
+		_, err := call(once, v.page, runtime.Evaluate, runtime.EvaluateParams{Expression: "0"})
+		stop()
+		if err == nil {
+			return true
+		}
+		if errors.Is(err, errConnLost) || errors.Is(err, errDetached) {
+			break
+		}
+	}
+	v.lock(func() {
+		v.res.Outcome = ""
+		v.end(capture.RenderCrash, "the page's scripts did not give way: it hangs")
+		v.res.miss("dom", v.docURL, "the page hangs")
+		v.ch.sick.Store(true)
+	})
+	return false
+}
+
+// drain waits for the replies to what was asked for: bodies, certificates.
+func (v *visit) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	err := v.waitFor(ctx, func() (bool, time.Duration) { return v.rec.bodies == 0, 0 })
+	if err == nil {
+		return
+	}
+	v.lock(func() {
+		for _, h := range v.rec.order {
+			if h.asked && h.ex.Body == nil && h.ex.MissingBody == "" {
+				h.ex.MissingBody = "the browser did not hand the body over in time"
+			}
+		}
+	})
+}

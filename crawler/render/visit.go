@@ -1,0 +1,304 @@
+package render
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/cdproto/target"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+)
+
+// visit is one capture in one Chrome. Two goroutines work on it: the pump
+// handles what Chrome says, in order; the driver decides what to do next and
+// waits for it. Both hold mu while they touch what is below it.
+type visit struct {
+	cfg  Config
+	ch   *chrome
+	req  Request
+	in   *inbox
+	bctx cdp.BrowserContextID
+
+	mu  sync.Mutex
+	res *Result
+	rec *recorder
+
+	page     session   // the main page, once attached
+	pageID   target.ID // also the main frame's id
+	known    map[target.ID]target.SessionID
+	kinds    map[target.SessionID]string // target types, of attached sessions
+	asked    bool                        // navigation was sent
+	navErr   string                      // what Page.navigate said
+	navDone  bool
+	download bool         // the page turned out to be one
+	loader   cdp.LoaderID // of the document shown
+	loaded   cdp.LoaderID // of the newest document whose load event fired
+	docs     int          // documents shown, error pages not counted
+	docURL   string
+	mime     string
+	errPage  bool // Chrome shows its own error page
+	redirect pendingRedirect
+	crashed  string // what ended the page, "" while it lives
+	frames   map[cdp.FrameID]bool
+	world    worldRef
+
+	changed chan struct{} // one slot: something happened
+}
+
+// pendingRedirect is a navigation the page has announced (meta refresh).
+type pendingRedirect struct {
+	url string
+	due time.Time
+}
+
+func newVisit(cfg Config, ch *chrome, req Request) *visit {
+	v := &visit{
+		cfg: cfg, ch: ch, req: req, in: newInbox(64 << 20),
+		res:   &Result{URL: req.URL, FinalURL: req.URL, Started: cfg.Now().UTC()},
+		rec:   newRecorder(req, cfg.Now),
+		known: map[target.ID]target.SessionID{}, kinds: map[target.SessionID]string{},
+		frames:  map[cdp.FrameID]bool{},
+		changed: make(chan struct{}, 1),
+	}
+	v.res.Browser, v.res.Flags, v.res.Sandboxed = ch.product, ch.flags, ch.sandboxed
+	v.res.UserAgent, v.res.Viewport = ch.userAgent, req.viewport()
+	if req.UserAgent != "" {
+		v.res.UserAgent = req.UserAgent
+	}
+	return v
+}
+
+// errBrowser marks failures that are Chrome's own, not the page's: the capture
+// may be made again in another Chrome.
+var errBrowser = errors.New("the browser failed")
+
+// run makes the capture. An error means that Chrome failed before anything of
+// the page was seen, or was killed under it.
+func (v *visit) run(ctx context.Context) (*Result, error) {
+	stop := make(chan struct{})
+	var pump sync.WaitGroup
+	pump.Go(func() { v.pump(stop) })
+	defer func() {
+		close(stop)
+		pump.Wait()
+	}()
+
+	deadline, cancel := context.WithTimeout(ctx, v.req.Deadline)
+	defer cancel()
+	p := newPhases(v.res)
+	err := v.open(deadline)
+	p.done("open")
+	if err == nil {
+		v.observe(ctx, deadline, p)
+	}
+	v.mu.Lock()
+	v.finish()
+	v.mu.Unlock()
+	p.done("finish")
+	v.dispose(ctx)
+	p.done("close")
+	if err == nil {
+		err = v.ch.conn.lost()
+	}
+	if err != nil {
+		return v.res, fmt.Errorf("%w: %w", errBrowser, err)
+	}
+	return v.res, nil
+}
+
+// pump handles what comes in until stop, and then what came before it.
+func (v *visit) pump(stop <-chan struct{}) {
+	for {
+		for _, it := range v.in.take() {
+			v.mu.Lock()
+			if it.run != nil {
+				it.run()
+			} else {
+				v.handle(it.msg)
+			}
+			v.mu.Unlock()
+		}
+		v.poke()
+		select {
+		case <-v.in.wake:
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (v *visit) poke() {
+	select {
+	case v.changed <- struct{}{}:
+	default:
+	}
+}
+
+// waitFor waits until cond holds, the page or browser is gone, or ctx ends.
+// cond runs under the lock; when it can come true by time alone it returns
+// when to look again.
+func (v *visit) waitFor(ctx context.Context, cond func() (ok bool, again time.Duration)) error {
+	for {
+		v.mu.Lock()
+		ok, again := cond()
+		gone := v.crashed
+		v.mu.Unlock()
+		switch {
+		case ok:
+			return nil
+		case gone != "":
+			return errors.New(gone)
+		}
+		var tick <-chan time.Time
+		if again > 0 {
+			t := time.NewTimer(again)
+			defer t.Stop()
+			tick = t.C
+		}
+		select {
+		case <-v.changed:
+		case <-tick:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-v.ch.conn.done:
+			return v.ch.conn.lost()
+		}
+	}
+}
+
+// open makes the browser context and the page, and sends it off.
+func (v *visit) open(ctx context.Context) error {
+	b := session{c: v.ch.conn}
+	bc, err := call(ctx, b, target.CreateBrowserContext, target.CreateBrowserContextParams{
+		ProxyServer:     "http://" + v.req.ProxyAddr,
+		ProxyBypassList: "<-loopback>",
+	})
+	if err != nil {
+		return err
+	}
+	v.bctx = bc.BrowserContextID
+	v.ch.conn.own(v.bctx, v.in)
+	yes := true
+	post(b, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorDeny, BrowserContextID: v.bctx, EventsEnabled: &yes,
+	}, nil)
+	if len(v.req.Cookies) > 0 {
+		if _, err := call(ctx, b, storage.SetCookies, storage.SetCookiesParams{
+			BrowserContextID: v.bctx, Cookies: cookieParams(v.req.Cookies),
+		}); err != nil {
+			return err
+		}
+	}
+	_, err = call(ctx, b, target.CreateTarget, target.CreateTargetParams{
+		URL: "about:blank", BrowserContextID: v.bctx, Width: int64(v.req.Width), Height: int64(v.req.Height),
+	})
+	if err != nil {
+		return err
+	}
+	return v.waitFor(ctx, func() (bool, time.Duration) { return v.asked, 0 })
+}
+
+func cookieParams(cs []Cookie) []*network.CookieParam {
+	out := make([]*network.CookieParam, 0, len(cs))
+	for _, c := range cs {
+		path := c.Path
+		if path == "" {
+			path = "/"
+		}
+		out = append(out, &network.CookieParam{
+			Name: c.Name, Value: c.Value, Domain: c.Domain, Path: path, Secure: c.Secure, HTTPOnly: c.HTTPOnly,
+		})
+	}
+	return out
+}
+
+// dispose closes the context and all that is in it. A Chrome that cannot do
+// that any more takes no new captures.
+func (v *visit) dispose(ctx context.Context) {
+	if v.bctx == "" {
+		return
+	}
+	v.ch.conn.disown(v.bctx, v.in)
+	// The capture is over even when its own context ended: clean up anyway.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disposeTimeout)
+	defer cancel()
+	_, err := call(ctx, session{c: v.ch.conn}, target.DisposeBrowserContext,
+		target.DisposeBrowserContextParams{BrowserContextID: v.bctx})
+	if err != nil {
+		v.ch.sick.Store(true)
+		v.cfg.Log.Warn("a capture's browser context could not be closed; this Chrome takes no more", "error", err)
+	}
+}
+
+// disposeTimeout bounds closing a context. A healthy one takes milliseconds.
+const disposeTimeout = 5 * time.Second
+
+// finish turns what was recorded into the result.
+func (v *visit) finish() {
+	r := v.res
+	r.Exchanges = v.rec.close()
+	r.Missing = append(r.Missing, v.rec.misses...)
+	if n := v.in.lost(); n > 0 {
+		r.miss("event", "", fmt.Sprintf("%d console or socket messages came faster than they could be kept", n))
+	}
+	for _, err := range v.rec.kept.errs {
+		v.cfg.Log.Warn("a body stays in memory", "error", err)
+	}
+	v.redirects()
+	if m := v.mainExchange(); m != nil {
+		r.Status = m.Status
+		if r.Outcome == "" && m.Status == 0 && m.Failure != nil {
+			r.Outcome = m.Failure.Outcome
+			r.Evidence = append(r.Evidence, "the page's request failed: "+m.Failure.Text)
+		}
+	}
+	r.MediaType = v.mime
+	r.Finished = v.cfg.Now().UTC()
+	if a := pageInfo(v.docURL, r); a != nil {
+		r.Artifacts = append(r.Artifacts, a)
+	}
+}
+
+func (v *visit) mainExchange() *capture.Exchange {
+	return (&capture.Capture{Exchanges: v.res.Exchanges}).Main()
+}
+
+// redirects lists the way from the URL asked for to the one shown: HTTP
+// redirects by their status, those of the page as 0.
+func (v *visit) redirects() {
+	var prev *hop
+	for _, h := range v.rec.order {
+		if !h.isMain {
+			continue
+		}
+		if prev != nil && prev.ex.URL != h.ex.URL {
+			status := 0
+			if prev.id == h.id {
+				status = prev.ex.Status
+			}
+			v.res.Redirects = append(v.res.Redirects, capture.Redirect{From: prev.ex.URL, To: h.ex.URL, Status: status})
+		}
+		prev = h
+	}
+}
+
+// phases measures the parts of a rendering.
+type phases struct {
+	res  *Result
+	last time.Time
+}
+
+func newPhases(res *Result) *phases { return &phases{res, time.Now()} }
+
+func (p *phases) done(name string) {
+	now := time.Now()
+	p.res.Phases = append(p.res.Phases, Phase{name, now.Sub(p.last)})
+	p.last = now
+}
