@@ -50,7 +50,7 @@ type Entry struct {
 	// MediaType is that of the HTTP message, without parameters and "" when the
 	// server named none; for records without an HTTP message it is ContentType.
 	MediaType string
-	Truncated   capture.Truncation
+	Truncated capture.Truncation
 
 	// Method and RequestBody are set on a response whose request was not a
 	// GET: what replay looks a POST up by (post.go).

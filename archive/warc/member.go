@@ -88,7 +88,11 @@ func (m *members) writeRecord(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(z, header(r, s)); err != nil {
+	section := header(r, s)
+	if len(section) > maxSection {
+		return fmt.Errorf("its header section of %d bytes is larger than the %d that readers take", len(section), maxSection)
+	}
+	if _, err := io.WriteString(z, section); err != nil {
 		return err
 	}
 	sum := sha256.New()
