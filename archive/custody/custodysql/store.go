@@ -9,11 +9,11 @@ package custodysql
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"sync"
 	"time"
@@ -34,11 +34,13 @@ const Lease = 30 * time.Second
 type Store struct {
 	db  *sqldb.DB
 	now func() time.Time
+	ids *capture.IDSource // of lock holders
 }
 
 // Open brings the tables up to date. now is used where the database has no
-// clock of its own (SQLite).
-func Open(ctx context.Context, db *sqldb.DB, now func() time.Time) (*Store, error) {
+// clock of its own (SQLite); rand (crypto/rand.Reader in production) names
+// lock holders.
+func Open(ctx context.Context, db *sqldb.DB, now func() time.Time, rand io.Reader) (*Store, error) {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
@@ -46,7 +48,7 @@ func Open(ctx context.Context, db *sqldb.DB, now func() time.Time) (*Store, erro
 	if err := db.Migrate(ctx, dir, "custody_version"); err != nil {
 		return nil, err
 	}
-	return &Store{db, now}, nil
+	return &Store{db, now, capture.NewIDSource(now, rand)}, nil
 }
 
 // Load implements custody.Store.
@@ -193,7 +195,7 @@ func scan(rows *sql.Rows) (custody.Row, error) {
 
 // Lock implements custody.Store by a lease that is renewed until unlock.
 func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
-	holder := rand.Text()
+	holder := s.ids.New().String()
 	if err := s.lease(ctx, holder); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,229 @@
+package seal
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/seal/stamp"
+	"github.com/trawlmark/trawlmark/archive/vault"
+)
+
+// The kinds of file a stamp has in the vault.
+const (
+	extQuery = "tsq"
+	extReply = "tsr"
+	extChain = "pem"
+)
+
+// timeForm is the stamped time within a name; fixed width, so names of one
+// authority sort by time.
+const timeForm = "20060102t150405.000z" // less the dot
+
+// Stored is a stamp in the vault.
+type Stored struct {
+	Stamp
+	Size int64  // of the checkpoint
+	Name string // <tsa>-<time>-<8 hex digits of the digest>
+}
+
+// Key gives the key of one of its files: "tsq", "tsr" or "pem".
+func (s Stored) Key(ext string) string { return vault.StampKey(s.Size, s.Name, ext) }
+
+func stampName(tsa string, at time.Time, reply []byte) string {
+	d := capture.Sum(reply)
+	return tsa + "-" + strings.Replace(at.UTC().Format(timeForm), ".", "", 1) + "-" + hex.EncodeToString(d[:4])
+}
+
+// store writes the files of a stamp, the .tsr last.
+func (s *Sealer) store(ctx context.Context, c custody.Checkpoint, st Stamp) (Stored, error) {
+	kept := Stored{Stamp: st, Size: c.Size, Name: stampName(st.TSA, st.Time.At, st.Response)}
+	if err := s.storeFiles(ctx, kept); err != nil {
+		return Stored{}, err
+	}
+	s.see(c, kept)
+	return kept, nil
+}
+
+func (s *Sealer) storeFiles(ctx context.Context, kept Stored) error {
+	for _, f := range []struct {
+		ext, mediaType string
+		bytes          []byte
+	}{
+		{extQuery, "application/timestamp-query", kept.Query},
+		{extChain, "application/x-pem-file", stamp.PEM(kept.Time.Chain)},
+		{extReply, "application/timestamp-reply", kept.Response},
+	} {
+		if err := s.put(ctx, kept.Key(f.ext), f.mediaType, f.bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseStampKey takes the key of a .tsr apart; ok is false for anything else.
+func parseStampKey(key string) (size int64, name string, ok bool) {
+	rest, ok := strings.CutPrefix(key, vault.StampsPrefix)
+	dir, file, ok2 := strings.Cut(rest, "/")
+	name, ok3 := strings.CutSuffix(file, "."+extReply)
+	size, err := strconv.ParseInt(dir, 10, 64)
+	if !ok || !ok2 || !ok3 || err != nil || size < 0 || vault.StampKey(size, name, extReply) != key {
+		return 0, "", false
+	}
+	return size, name, true
+}
+
+// tsaOf gives the authority of a stamp's name.
+func (s *Sealer) tsaOf(name string) (TSA, bool) {
+	want := authority(name)
+	for _, t := range s.cfg.Client.TSAs {
+		if t.Name == want {
+			return t, true
+		}
+	}
+	return TSA{}, false
+}
+
+// authority is the part of a stamp's name before time and digest.
+func authority(name string) string {
+	parts := strings.Split(name, "-")
+	return strings.Join(parts[:max(0, len(parts)-2)], "-")
+}
+
+// load reads one stamp of a checkpoint and checks it anew.
+func (s *Sealer) load(ctx context.Context, c custody.Checkpoint, name string) (Stored, error) {
+	return s.loadOver(ctx, c, name, name, c.Signed)
+}
+
+// loadOver reads a stamp over a message; stem is its name without "renewal-".
+func (s *Sealer) loadOver(ctx context.Context, c custody.Checkpoint, name, stem string, message []byte) (Stored, error) {
+	tsa, ok := s.tsaOf(stem)
+	if !ok {
+		return Stored{}, fmt.Errorf("the stamp %s is of an authority that is not configured", name)
+	}
+	st := Stored{Stamp: Stamp{TSA: tsa.Name}, Size: c.Size, Name: name}
+	var chain []byte
+	for _, f := range []struct {
+		ext   string
+		into  *[]byte
+		limit int64
+	}{{extReply, &st.Response, stamp.MaxResponse}, {extQuery, &st.Query, stamp.MaxResponse}, {extChain, &chain, 1 << 20}} {
+		var err error
+		if *f.into, err = s.get(ctx, st.Key(f.ext), f.limit); err != nil {
+			return Stored{}, err
+		}
+	}
+	trust := stamp.Trust{Roots: tsa.Roots, Untrusted: tsa.Untrusted}
+	if kept, err := stamp.ParsePEM(chain); err == nil { // helps where it can; what counts is in Verify
+		trust.Untrusted = append(kept, trust.Untrusted...)
+	}
+	var err error
+	st.Time, err = stamp.Verify(st.Response, message, trust, time.Time{})
+	if err == nil && st.Name != strings.TrimSuffix(name, stem)+stampName(tsa.Name, st.Time.At, st.Response) {
+		err = fmt.Errorf("the stamp %s is not the one its name says", name)
+	}
+	return st, err
+}
+
+// A checkpoint may have many stamps of one authority, one for each minute in
+// which the log did not grow. Only two of them are of interest.
+const (
+	first = false // bounds what the checkpoint covers from above
+	last  = true  // bounds what comes after it from below
+)
+
+// stampsOf gives the first or last stamp of each authority that holds, for a
+// checkpoint, renewals left out. Those that do not hold are told to the log.
+func (s *Sealer) stampsOf(ctx context.Context, c custody.Checkpoint, which bool) ([]Stored, error) {
+	names := map[string][]string{}
+	var tsas []string
+	for info, err := range s.cfg.Vault.List(ctx, vault.StampsOf(c.Size), "") {
+		if err != nil {
+			return nil, err
+		}
+		_, name, ok := parseStampKey(info.Key)
+		if !ok || strings.HasPrefix(name, renewalPrefix) {
+			continue
+		}
+		tsa := authority(name)
+		if names[tsa] == nil {
+			tsas = append(tsas, tsa)
+		}
+		names[tsa] = append(names[tsa], name)
+	}
+	var good []Stored
+	for _, tsa := range tsas {
+		if which == last {
+			slices.Reverse(names[tsa])
+		}
+		for _, name := range names[tsa] {
+			st, err := s.load(ctx, c, name)
+			if err == nil {
+				good = append(good, st)
+				break
+			}
+			if errors.Is(err, vault.ErrUnavailable) || ctx.Err() != nil {
+				return nil, err
+			}
+			s.cfg.Log.Error("a stored time stamp does not hold", "size", c.Size, "stamp", name, "err", err)
+		}
+	}
+	return good, nil
+}
+
+// Sealed is what a capture's seal rests on: the first stamped checkpoint that
+// covers it, with the first stamp of each authority.
+type Sealed struct {
+	Checkpoint custody.Checkpoint
+	Stamps     []Stored // at least one
+	// NotAfter: the entry was in the log at this instant at the latest (the
+	// earliest stamped time, its accuracy added).
+	NotAfter time.Time
+}
+
+// Covering gives the first stamped checkpoint that covers the entry at an
+// index; ErrNone while there is none.
+func (s *Sealer) Covering(ctx context.Context, index int64) (Sealed, error) {
+	tried := int64(-1)
+	for info, err := range s.cfg.Vault.List(ctx, vault.StampsPrefix, afterSize(index)) {
+		if err != nil {
+			return Sealed{}, err
+		}
+		size, name, ok := parseStampKey(info.Key)
+		if !ok || size <= index || size == tried || strings.HasPrefix(name, renewalPrefix) {
+			continue
+		}
+		tried = size
+		c, err := s.checkpoint(ctx, size)
+		if err != nil {
+			return Sealed{}, err
+		}
+		good, err := s.stampsOf(ctx, c, first)
+		if err != nil {
+			return Sealed{}, err
+		}
+		if len(good) == 0 {
+			continue
+		}
+		sealed := Sealed{Checkpoint: c, Stamps: good, NotAfter: good[0].Time.Latest()}
+		for _, st := range good {
+			if st.Time.Latest().Before(sealed.NotAfter) {
+				sealed.NotAfter = st.Time.Latest()
+			}
+		}
+		return sealed, nil
+	}
+	return Sealed{}, fmt.Errorf("entry %d: %w", index, ErrNone)
+}
+
+// afterSize is the last possible key of a size: "0" sorts right behind "/".
+func afterSize(size int64) string {
+	return strings.TrimSuffix(vault.StampsOf(size), "/") + "0"
+}
