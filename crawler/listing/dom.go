@@ -1,0 +1,324 @@
+package listing
+
+import (
+	"regexp"
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// commonDecoy are the names that shops give to parts with other products.
+var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|similar|upsell\w*|cross-?sells?|also-?(?:viewed|bought|like\w*)|you-?may-?(?:also-?)?like|carousel|recently-?viewed|sponsored|frequently|bundles?|mini-?cart|cart-?drawer|more-?from|other-?items|suggest\w*)(?:$|[-_\s])|recommendation|relatedProduct|similarItems|alsoBought|recentlyViewed`)
+
+// notPrice are the names of elements that hold a price which is not the one
+// asked for now.
+var notPrice = regexp.MustCompile(`(?i)strike|old|was\b|was-|regular|original|list-?price|msrp|rrp|compare|before|previous|crossed|shipping|delivery|unit|per-|saving|save|discount|instal|monthly|finance|coupon|rebate|tax|vat|deposit|threshold|minimum|max|filter|range-?slider|total|label|tooltip`)
+
+var priceName = regexp.MustCompile(`(?i)price|preis|prix|precio|prezzo|preco|cena|amount`)
+
+var strikeName = regexp.MustCompile(`(?i)strike|old-?price|was-?price|price-?was|regular-?price|original-?price|list-?price|msrp|compare|crossed|before`)
+
+func classes(n *html.Node) string {
+	var b strings.Builder
+	for _, a := range n.Attr {
+		if a.Key == "class" || a.Key == "id" || a.Key == "data-testid" || a.Key == "data-test" || a.Key == "data-qa" || a.Key == "data-automation" {
+			b.WriteString(clipRunes(a.Val, 300))
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// markCommonDecoys marks the page's furniture and the parts that are named
+// after other products, unless they hold the page's heading.
+func (d *Document) markCommonDecoys() {
+	holdsTitle := map[*html.Node]bool{}
+	for _, h := range d.headings[:min(len(d.headings), 20)] {
+		for p := h; p != nil; p = p.Parent {
+			holdsTitle[p] = true
+		}
+	}
+	for n := range d.root.Descendants() {
+		if n.Type != html.ElementNode || holdsTitle[n] {
+			continue
+		}
+		switch n.DataAtom {
+		case atom.Footer, atom.Nav:
+			d.decoySet[n] = true
+		case atom.Div, atom.Section, atom.Ul, atom.Aside, atom.Ol, atom.Article:
+			if name := classes(n); name != "" && commonDecoy.MatchString(name) {
+				d.decoySet[n] = true
+			}
+		}
+	}
+}
+
+// priceSpot is an element that shows a price.
+type priceSpot struct {
+	node   *html.Node
+	money  Money
+	text   string
+	path   string
+	score  float64
+	strike bool
+}
+
+const maxSpots = 200
+
+// addDOM reads what a person would: the heading, and the price beside it. It
+// is the last resort and has the least confidence.
+func (e *extraction) addDOM() {
+	d := e.doc
+	e.addTitles()
+	for _, s := range e.priceSpots() {
+		f := Price
+		if s.strike {
+			f = StrikePrice
+		}
+		amount := s.money.Amount
+		e.add(Candidate{Field: f, Raw: s.text, Value: amount.String(), Amount: &amount, High: s.money.High, Currency: s.money.Currency, Source: "dom", Path: s.path, Confidence: s.score})
+	}
+	e.addLabelled()
+	e.addContacts()
+	_ = d
+}
+
+func (e *extraction) addTitles() {
+	d := e.doc
+	n := 0
+	for _, h := range d.headings {
+		if d.inDecoy(h) {
+			continue
+		}
+		if t := Text(h); t != "" && n < 3 {
+			conf := .58 - .05*float64(n)
+			// A heading that the page's <title> repeats is its name.
+			if strings.Contains(sameText(d.title), sameText(t)) || sameText(d.Meta("og:title")) == sameText(t) {
+				conf += .1
+			}
+			e.add(Candidate{Field: Title, Raw: t, Source: "dom", Path: "h1", Confidence: conf})
+			n++
+		}
+	}
+	if d.title != "" {
+		e.add(Candidate{Field: Title, Raw: shortTitle(d.title, hostOf(d.URL.String())), Source: "dom", Path: "title", Confidence: .35})
+	}
+}
+
+var titleJoint = regexp.MustCompile(`\s+[|–—·:-]\s+|\s*[|｜]\s*`)
+
+// shortTitle cuts the shop's name off a <title>.
+func shortTitle(title, host string) string {
+	parts := titleJoint.FindAllStringIndex(title, -1)
+	if len(parts) == 0 {
+		return title
+	}
+	last := parts[len(parts)-1]
+	tail := strings.ToLower(strings.ReplaceAll(title[last[1]:], " ", ""))
+	name, _, _ := strings.Cut(host, ".")
+	if name != "" && (strings.Contains(tail, name) || strings.Contains(host, strings.TrimSuffix(tail, ".com")) && len(tail) > 2) {
+		return strings.TrimSpace(title[:last[0]])
+	}
+	return title
+}
+
+// priceSpots finds elements named after prices whose whole text is one.
+func (e *extraction) priceSpots() []priceSpot {
+	d := e.doc
+	order, heading := 0, -1
+	headings := map[*html.Node]bool{}
+	for _, h := range d.headings {
+		if !d.inDecoy(h) {
+			headings[h] = true
+		}
+	}
+	var spots []priceSpot
+	for n := range d.root.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		order++
+		if headings[n] && heading < 0 {
+			heading = order
+		}
+		if len(spots) >= maxSpots || unseen[n.DataAtom] {
+			continue
+		}
+		name := classes(n)
+		if !priceName.MatchString(name) && n.DataAtom != atom.Del && n.DataAtom != atom.S && n.DataAtom != atom.Ins {
+			continue
+		}
+		if s, ok := e.priceSpot(n, name); ok {
+			s.score = spotScore(s, order, heading)
+			spots = append(spots, s)
+		}
+	}
+	return spots
+}
+
+func spotScore(s priceSpot, order, heading int) float64 {
+	score := .4
+	if heading >= 0 && order > heading {
+		score += .1
+		if order-heading < 400 {
+			score += .05
+		}
+	}
+	if s.money.Symbol != "" {
+		score += .03
+	} else {
+		score -= .15
+	}
+	// Of equals the one nearest after the heading wins: later ones lose a hair.
+	return score - float64(min(order, 50000))*1e-6
+}
+
+// priceSpot reads an element as a price: short, one number, and a currency or
+// the name of a price.
+func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
+	text := Text(n)
+	if text == "" || len(text) > 60 || e.doc.inDecoy(n) || strings.Contains(text, "%") || Instalment(contextOf(n)) {
+		return priceSpot{}, false
+	}
+	m, err := ParsePrice(text, Hint{Currencies: e.hints("")})
+	if err != nil || m.Amount.IsZero() {
+		return priceSpot{}, false
+	}
+	if nums := scanNumbers(plainDigits(text)); len(nums) > 2 || len(nums) == 2 && m.High == nil {
+		return priceSpot{}, false
+	}
+	strike := n.DataAtom == atom.Del || n.DataAtom == atom.S
+	for p, i := n, 0; p != nil && i < 4; p, i = p.Parent, i+1 {
+		c := classes(p)
+		if p.DataAtom == atom.Del || p.DataAtom == atom.S || strikeName.MatchString(c) {
+			strike = true
+		} else if i < 2 && notPrice.MatchString(c) {
+			return priceSpot{}, false
+		}
+	}
+	if m.Symbol == "" && !priceName.MatchString(attr(n, "class")+attr(n, "id")) {
+		return priceSpot{}, false
+	}
+	return priceSpot{node: n, money: m, text: text, path: cssPath(n), strike: strike}, true
+}
+
+// contextOf gives the text of the small box around an element.
+func contextOf(n *html.Node) string {
+	for p := n.Parent; p != nil; p = p.Parent {
+		t := Text(p)
+		if len(t) > 160 {
+			return clipRunes(Text(n), 160)
+		}
+		if len(t) > len(Text(n))+4 {
+			return t
+		}
+	}
+	return ""
+}
+
+// cssPath names an element for people: its own id or classes and its parent's.
+func cssPath(n *html.Node) string {
+	one := func(n *html.Node) string {
+		if n == nil || n.Type != html.ElementNode {
+			return ""
+		}
+		if id := attr(n, "id"); id != "" {
+			return n.Data + "#" + id
+		}
+		if c := strings.Fields(attr(n, "class")); len(c) > 0 {
+			return n.Data + "." + strings.Join(c[:min(2, len(c))], ".")
+		}
+		return n.Data
+	}
+	return clipRunes(strings.TrimSpace(one(n.Parent)+" > "+one(n)), 200)
+}
+
+// labels are the words before a value, for fields that shops print with a
+// label. Whole labels only.
+var labels = map[string]FieldName{
+	"brand": Brand, "marke": Brand, "marque": Brand, "marca": Brand, "品牌": Brand, "ブランド": Brand, "бренд": Brand, "thương hiệu": Brand, "merk": Brand, "แบรนด์": Brand, "브랜드": Brand, "marka": Brand, "brand name": Brand,
+	"condition": Condition, "zustand": Condition, "état": Condition, "estado": Condition, "condición": Condition, "condizione": Condition, "condizioni": Condition, "商品の状態": Condition, "状態": Condition, "成色": Condition, "item condition": Condition, "состояние": Condition, "stan": Condition, "kondisi": Condition,
+	"model": Model, "modell": Model, "modelo": Model, "modèle": Model, "型号": Model, "型番": Model, "item model number": Model, "model number": Model, "style code": Model,
+	"ean": GTIN, "gtin": GTIN, "upc": GTIN, "isbn": GTIN, "isbn-13": GTIN, "janコード": GTIN, "ean/upc": GTIN,
+	"sold by": SellerName, "seller": SellerName, "verkauf durch": SellerName, "verkäufer": SellerName, "vendido por": SellerName, "vendu par": SellerName, "venduto da": SellerName, "vendedor": SellerName, "卖家": SellerName, "出品者": SellerName, "販売元": SellerName, "vendor": SellerName,
+	"ships from": ShipsFrom, "shipping from": ShipsFrom, "dispatched from": ShipsFrom, "versand aus": ShipsFrom, "versandort": ShipsFrom, "enviado desde": ShipsFrom, "発送元の地域": ShipsFrom, "发货地": ShipsFrom, "ship from": ShipsFrom, "отправка из": ShipsFrom,
+	"item location": Location, "location": Location, "artikelstandort": Location, "standort": Location, "lieu où se trouve": Location, "ubicación": Location, "located in": Location,
+	"min. order": MinimumOrder, "minimum order": MinimumOrder, "moq": MinimumOrder, "起批量": MinimumOrder,
+}
+
+// addLabelled reads definition lists, two-cell table rows and "label: value"
+// pairs.
+func (e *extraction) addLabelled() {
+	count := 0
+	for n := range e.doc.root.Descendants() {
+		if n.Type != html.ElementNode || count > 200 {
+			continue
+		}
+		switch n.DataAtom {
+		case atom.Dt, atom.Th, atom.Td, atom.Span, atom.Div, atom.Label, atom.Strong, atom.B, atom.P, atom.Li:
+		default:
+			continue
+		}
+		c := n.FirstChild
+		if c == nil || n.LastChild != c && n.DataAtom != atom.Li { // labels are leaves or nearly
+			if c == nil || c.NextSibling != n.LastChild {
+				continue
+			}
+		}
+		text := shallowText(n)
+		if text == "" || len(text) > 60 {
+			continue
+		}
+		label, _, _ := strings.Cut(strings.ToLower(text), ":")
+		label = strings.Trim(label, " :：.*\u200e\u200f")
+		f, ok := labels[label]
+		if !ok {
+			continue
+		}
+		value := labelledValue(n, text)
+		if value == "" || len(value) > 120 || e.doc.inDecoy(n) {
+			continue
+		}
+		count++
+		conf := .45
+		if f == SellerName {
+			conf = .4
+		}
+		e.add(Candidate{Field: f, Raw: value, Source: "dom", Path: "label " + label, Confidence: conf})
+	}
+}
+
+// shallowText is the text of an element with few children.
+func shallowText(n *html.Node) string {
+	var b strings.Builder
+	writeText(&b, n, 200)
+	if b.Len() > 200 {
+		return ""
+	}
+	return Clean(b.String())
+}
+
+// labelledValue gives what stands after a label: the rest of its own text, or
+// the next element's.
+func labelledValue(n *html.Node, text string) string {
+	if i := strings.IndexAny(text, ":"); i >= 0 {
+		if v := Clean(text[i+1:]); v != "" {
+			return v
+		}
+	}
+	if i := strings.Index(text, "："); i >= 0 {
+		if v := Clean(text[i+len("："):]); v != "" {
+			return v
+		}
+	}
+	for s := n.NextSibling; s != nil; s = s.NextSibling {
+		if s.Type == html.ElementNode {
+			return shallowText(s)
+		}
+		if t := Clean(s.Data); s.Type == html.TextNode && t != "" && t != ":" {
+			return t
+		}
+	}
+	return ""
+}

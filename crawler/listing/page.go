@@ -1,0 +1,64 @@
+package listing
+
+import (
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// Products says whether the page's structured data is about one product, or
+// about many of which none is the page's.
+func (d *Document) Products(ctx Context) (one, many bool) {
+	top, listed := d.ldProducts()
+	if p := d.ldProduct(ctx); p != nil {
+		if p.get("offers") != nil || d.isTitle(p.get("name").scalar()) {
+			return true, false
+		}
+	}
+	for _, v := range vocabularies {
+		it, several := d.productItem(v, ctx)
+		if it != nil {
+			return true, false
+		}
+		many = many || several
+	}
+	kind := strings.ToLower(d.Meta("og:type"))
+	if strings.Contains(kind, "product") && !strings.Contains(kind, "group") {
+		return true, false
+	}
+	return false, many || len(top) > 1 || listed > 1
+}
+
+// ListURLs gives the addresses that the page's JSON-LD lists, as written.
+func (d *Document) ListURLs() []string { return d.ldListURLs() }
+
+// NextLinks gives the addresses of rel=next, as written.
+func (d *Document) NextLinks() []string {
+	var out []string
+	for n := range d.root.Descendants() {
+		if n.Type == html.ElementNode && (n.DataAtom == atom.Link || n.DataAtom == atom.A) && strings.EqualFold(attr(n, "rel"), "next") {
+			out = append(out, attr(n, "href"))
+		}
+	}
+	return out
+}
+
+// TextLen measures an element's text, and stops at most.
+func TextLen(n *html.Node, most int) int {
+	total := 0
+	var walk func(*html.Node)
+	walk = func(n *html.Node) {
+		if total > most || n.Type == html.ElementNode && unseen[n.DataAtom] {
+			return
+		}
+		if n.Type == html.TextNode {
+			total += len(strings.TrimSpace(n.Data))
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			walk(c)
+		}
+	}
+	walk(n)
+	return total
+}

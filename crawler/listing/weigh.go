@@ -1,0 +1,88 @@
+package listing
+
+import (
+	"strings"
+
+	"github.com/shopspring/decimal"
+)
+
+var fifty = decimal.NewFromInt(50)
+
+// weighPrices compares every structured price with what the page shows. A
+// price that no reader can see is often in another currency, the list price,
+// or of another variant: it loses to one that is seen.
+func (e *extraction) weighPrices() {
+	for i := range e.cands {
+		c := &e.cands[i]
+		if c.Field != Price || c.Amount == nil {
+			continue
+		}
+		switch c.Source {
+		case "jsonld", "microdata", "rdfa", "state", "opengraph":
+			if e.shown(*c) {
+				c.Confidence += .08
+			} else if len(e.shownAmounts()) > 0 {
+				c.Confidence -= .2
+			}
+		}
+	}
+}
+
+// shown reports whether the page's text has the candidate's amount, in its
+// currency when both say one.
+func (e *extraction) shown(c Candidate) bool {
+	currencies, ok := e.shownAmounts()[c.Amount.String()]
+	if !ok {
+		return false
+	}
+	return c.Currency == "" || currencies[""] || currencies[c.Currency]
+}
+
+// shownAmounts are the prices in the visible text, amount -> currencies.
+func (e *extraction) shownAmounts() map[string]map[string]bool {
+	if e.doc.amounts != nil {
+		return e.doc.amounts
+	}
+	out := map[string]map[string]bool{}
+	e.doc.amounts = out
+	text := plainDigits(clipRunes(e.doc.Visible(), 2<<20))
+	hints := e.hints("")
+	for _, line := range strings.Split(text, "\n") {
+		if len(out) > 3000 {
+			break
+		}
+		if !strings.ContainsAny(line, "0123456789") || len(line) > 2000 {
+			continue
+		}
+		addShown(out, strings.TrimSpace(line), hints)
+	}
+	return out
+}
+
+// addShown reads every price of a line: the numbers that have a currency
+// beside them, and a line that is nothing but a number.
+func addShown(out map[string]map[string]bool, line string, hints []string) {
+	nums := scanNumbers(line)
+	if len(nums) > 60 {
+		return
+	}
+	marks := scanCurrencies(line)
+	for _, n := range nums {
+		j := beside(line, n, marks)
+		code := ""
+		if j >= 0 {
+			code, _ = pick(marks[j].codes, hints)
+		} else if len(n.text) < len(line) {
+			continue
+		}
+		amount, err := parseNumber(n.text, Hint{}, code)
+		if err != nil {
+			continue
+		}
+		key := amount.String()
+		if out[key] == nil {
+			out[key] = map[string]bool{}
+		}
+		out[key][code] = true
+	}
+}

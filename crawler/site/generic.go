@@ -1,0 +1,27 @@
+package site
+
+// genericSite reads shops that have no file: schema.org, OpenGraph and the
+// shapes of addresses that shop software has in common (Shopify, WooCommerce,
+// Magento, PrestaShop, Shopware and their like).
+func genericSite() *Site {
+	s := &Site{
+		Name: "generic", Title: "Any shop", Generic: true,
+		Pages: []PageRule{
+			{Kind: KindSearch, Path: `(?i)/(?:search|suche|buscar|busca|recherche|ricerca|s|catalogsearch)(?:/|$)`},
+			{Kind: KindSearch, Query: map[string]string{"q": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"s": `.`, "post_type": `^product$`}},
+			{Kind: KindListing, Path: `^(?:/[a-z]{2}(?:-[a-zA-Z]{2})?)?(?:/collections/[^/]+)?/products/(?P<id>[^/]+)/?$`},
+			{Kind: KindSearch, Path: `^(?:/[a-z]{2}(?:-[a-zA-Z]{2})?)?/collections(?:/[^/]+)?/?$`},
+			{Kind: KindListing, Path: `(?i)/(?:product|produkt|producto|produit|prodotto|produto|item|listing|itm|artikel|dp|p|pd|ip)/(?:[^/]+/)*(?P<id>[^/]+?)(?:\.html?)?/?$`},
+			{Kind: KindSearch, Path: `(?i)/(?:category|categories|product-category|shop|c|kategorie|categoria)(?:/|$)`},
+		},
+		Markers: genericMarkers(),
+		Listing: genericRules(),
+	}
+	c := &checker{file: "generic"}
+	s.compile(c)
+	if len(c.errs) > 0 {
+		panic("site: the generic site is wrong: " + c.errs[0].Error()) // held by every test
+	}
+	return s
+}

@@ -1,0 +1,289 @@
+package site
+
+import (
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"github.com/andybalholm/cascadia"
+	"github.com/trawlmark/trawlmark/crawler/listing"
+)
+
+// maxLinks bounds what one page gives.
+const maxLinks = 1000
+
+// linkFinder collects the links of a page.
+type linkFinder struct {
+	p      *page
+	rules  *LinkRules
+	decoys map[*html.Node]bool
+	within map[*html.Node]bool // nil: the whole page
+	seen   map[string]bool
+	out    []Link
+	count  int
+}
+
+// findLinks gives the listings of a page in its order, then the next page and
+// the sellers.
+func (p *page) findLinks() []Link {
+	f := &linkFinder{p: p, rules: &p.match.Site.Links, seen: map[string]bool{}}
+	f.decoys = f.nodes(f.rules.Decoys, f.rules.decoys)
+	for i, sel := range f.rules.within {
+		if found := f.nodes(f.rules.Within[i:i+1], []cascadia.Selector{sel}); len(found) > 0 {
+			f.within = found
+			break
+		}
+	}
+	if p.match.Kind == KindListing && p.match.ItemID != "" {
+		f.seen[p.match.ItemID] = true // a listing's links to itself are no finds
+	}
+	f.anchors()
+	f.cards()
+	f.state()
+	f.jsonld()
+	f.next()
+	return f.out
+}
+
+func (f *linkFinder) nodes(css []string, sels []cascadia.Selector) map[*html.Node]bool {
+	out := map[*html.Node]bool{}
+	for i, sel := range sels {
+		for _, n := range f.p.doc.Find(css[i], sel) {
+			out[n] = true
+		}
+	}
+	return out
+}
+
+func (f *linkFinder) allowed(n *html.Node) bool {
+	inside := f.within == nil
+	for a := n; a != nil; a = a.Parent {
+		if f.decoys[a] {
+			return false
+		}
+		if f.within[a] {
+			inside = true
+		}
+	}
+	return inside
+}
+
+// anchors takes every <a> that leads to a listing or seller of the site.
+func (f *linkFinder) anchors() {
+	for _, a := range f.p.doc.Anchors() {
+		if len(f.out) >= maxLinks {
+			return
+		}
+		href := listing.Attr(a, "href")
+		if href == "" || href[0] == '#' || !f.allowed(a) {
+			continue
+		}
+		abs := f.p.doc.Absolute(href)
+		if abs == "" {
+			continue
+		}
+		m := f.p.set.For(abs)
+		if m.Site.Name != f.p.match.Site.Name || m.Site.Generic && m.Lane != f.p.match.Lane {
+			continue
+		}
+		switch m.Kind {
+		case KindListing:
+			f.addListing(abs, m, a)
+		case KindSeller:
+			if !f.seen["seller "+m.Canonical] && len(f.out) < maxLinks {
+				f.seen["seller "+m.Canonical] = true
+				f.out = append(f.out, Link{URL: abs, Canonical: m.Canonical, ItemID: m.ItemID, Kind: KindSeller, Title: clip(listing.Text(a), 300)})
+			}
+		}
+	}
+}
+
+// addListing adds a listing once; a later link with a title completes the
+// earlier one (a card's picture links first, its title second).
+func (f *linkFinder) addListing(abs string, m *Match, a *html.Node) {
+	key := m.ItemID
+	if key == "" {
+		key = m.Canonical
+	}
+	title, price := f.cardTexts(a)
+	if f.seen[key] {
+		for i := range f.out {
+			l := &f.out[i]
+			if l.Kind == KindListing && (l.ItemID == key || l.Canonical == key) {
+				if l.Title == "" {
+					l.Title = title
+				}
+				if l.PriceText == "" {
+					l.PriceText = price
+				}
+				break
+			}
+		}
+		return
+	}
+	f.seen[key] = true
+	f.count++
+	f.out = append(f.out, Link{URL: abs, Canonical: m.Canonical, ItemID: m.ItemID, Kind: KindListing, Position: f.count, Title: title, PriceText: price})
+}
+
+// cardTexts reads the title and price of the box around a link.
+func (f *linkFinder) cardTexts(a *html.Node) (title, price string) {
+	title = listing.Attr(a, "title")
+	if title == "" {
+		title = listing.Text(a)
+	}
+	if title == "" {
+		title = listing.Attr(a, "aria-label")
+	}
+	if title == "" {
+		title = firstAlt(a)
+	}
+	if f.rules.card != nil {
+		for n := a; n != nil; n = n.Parent {
+			if n.Type != html.ElementNode || !f.rules.card.Match(n) {
+				continue
+			}
+			if f.rules.title != nil {
+				if t := cascadia.Query(n, f.rules.title); t != nil && listing.Text(t) != "" {
+					title = listing.Text(t)
+				}
+			}
+			if f.rules.price != nil {
+				if t := cascadia.Query(n, f.rules.price); t != nil {
+					price = listing.Text(t)
+				}
+			}
+			break
+		}
+	}
+	return clip(title, 300), clip(price, 100)
+}
+
+func firstAlt(a *html.Node) string {
+	for n := range a.Descendants() {
+		if n.Type == html.ElementNode && n.Data == "img" {
+			return listing.Clean(listing.Attr(n, "alt"))
+		}
+	}
+	return ""
+}
+
+// cards takes boxes that name their item's id in an attribute.
+func (f *linkFinder) cards() {
+	if f.rules.ID == "" || f.rules.card == nil || f.rules.URL == "" {
+		return
+	}
+	for _, n := range f.p.doc.Find(f.rules.Card, f.rules.card) {
+		id := listing.Attr(n, f.rules.ID)
+		if id == "" || f.seen[id] || !f.allowed(n) || len(f.out) >= maxLinks {
+			continue
+		}
+		f.addID(id)
+		l := &f.out[len(f.out)-1]
+		if f.rules.title != nil {
+			if t := cascadia.Query(n, f.rules.title); t != nil {
+				l.Title = clip(listing.Text(t), 300)
+			}
+		}
+		if f.rules.price != nil {
+			if t := cascadia.Query(n, f.rules.price); t != nil {
+				l.PriceText = clip(listing.Text(t), 100)
+			}
+		}
+	}
+}
+
+// state takes the ids or addresses of embedded data, for pages whose links are
+// only made by scripts.
+func (f *linkFinder) state() {
+	if f.p.match.Kind != KindSearch {
+		return
+	}
+	for _, path := range f.rules.State {
+		for _, v := range f.p.doc.StateTexts(path) {
+			if len(f.out) >= maxLinks {
+				return
+			}
+			if strings.Contains(v, "/") {
+				f.addURL(v)
+			} else if !f.seen[v] && len(v) < 80 {
+				f.addID(v)
+			}
+		}
+	}
+}
+
+func (f *linkFinder) addID(id string) {
+	host := f.p.match.Site.searchHost()
+	u := strings.NewReplacer("{host}", host, "{id}", id).Replace(f.rules.URL)
+	m := f.p.set.For(u)
+	f.seen[id] = true
+	f.count++
+	f.out = append(f.out, Link{URL: u, Canonical: m.Canonical, ItemID: id, Kind: KindListing, Position: f.count})
+}
+
+func (f *linkFinder) addURL(raw string) {
+	abs := f.p.doc.Absolute(raw)
+	if abs == "" {
+		return
+	}
+	m := f.p.set.For(abs)
+	if m.Site.Name != f.p.match.Site.Name || m.Site.Generic && m.Lane != f.p.match.Lane {
+		return
+	}
+	if m.Kind != KindListing && !m.Site.Generic {
+		return
+	}
+	key := m.ItemID
+	if key == "" {
+		key = m.Canonical
+	}
+	if f.seen[key] || len(f.out) >= maxLinks {
+		return
+	}
+	f.seen[key] = true
+	f.count++
+	f.out = append(f.out, Link{URL: abs, Canonical: m.Canonical, ItemID: m.ItemID, Kind: KindListing, Position: f.count})
+}
+
+// jsonld takes the ItemLists of a search page.
+func (f *linkFinder) jsonld() {
+	if f.p.match.Kind != KindSearch || f.within != nil {
+		return
+	}
+	for _, u := range f.p.doc.ListURLs() {
+		f.addURL(u)
+	}
+}
+
+// next finds the following page: the site's rule, else rel=next.
+func (f *linkFinder) next() {
+	if f.p.match.Kind != KindSearch {
+		return
+	}
+	for i, sel := range f.rules.next {
+		for _, n := range f.p.doc.Find(f.rules.Next[i], sel) {
+			if f.addNext(listing.Attr(n, "href")) {
+				return
+			}
+		}
+	}
+	for _, n := range f.p.doc.NextLinks() {
+		if f.addNext(n) {
+			return
+		}
+	}
+}
+
+func (f *linkFinder) addNext(href string) bool {
+	abs := f.p.doc.Absolute(href)
+	if abs == "" || abs == f.p.FinalURL || strings.HasPrefix(href, "#") {
+		return false
+	}
+	m := f.p.set.For(abs)
+	if m.Lane != f.p.match.Lane {
+		return false
+	}
+	f.out = append(f.out, Link{URL: abs, Canonical: m.Canonical, Kind: KindNext})
+	return true
+}
