@@ -3,6 +3,7 @@ package warc
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,12 +62,15 @@ func ended(b *bytes.Buffer) ([]byte, error) {
 }
 
 // fields writes header lines. The pseudo-header fields of HTTP/2 (RFC 9113
-// section 8.3) are not written: the start line and Host say the same.
+// section 8.3) are not written: the start line and Host say the same. A head
+// without any field gets noHeader, because warcio takes the body for the
+// header then.
 func (n *notes) fields(b *bytes.Buffer, h capture.Header) {
+	h = slices.DeleteFunc(slices.Clone(h), func(f capture.Field) bool { return pseudo(f.Name) })
+	if len(h) == 0 {
+		h = capture.Header{noHeader}
+	}
 	for _, f := range h {
-		if pseudo(f.Name) {
-			continue
-		}
 		name := n.name(f.Name)
 		b.WriteString(name)
 		b.WriteString(": ")
@@ -74,6 +78,8 @@ func (n *notes) fields(b *bytes.Buffer, h capture.Header) {
 		b.WriteString("\r\n")
 	}
 }
+
+var noHeader = capture.Field{Name: "x-orig-header", Value: "none"}
 
 func pseudo(name string) bool {
 	switch name {
