@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -18,6 +19,13 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive/sqldb"
 )
+
+// server is a running PostgreSQL. It ends when pipe is closed, by hand, by the
+// end of the process, or by the garbage collector: so it is kept in shared.
+type server struct {
+	url  string
+	pipe io.Closer
+}
 
 // shared starts the one server of this test binary, at its first use.
 var shared = sync.OnceValues(start)
@@ -36,15 +44,15 @@ wait $server
 rm -rf "$1"
 `
 
-func start() (rawURL string, err error) {
+func start() (_ *server, err error) {
 	bin, err := programs()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	// Short: a unix socket's path has at most 107 bytes.
 	dir, err := os.MkdirTemp("", "trawlpg")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -53,32 +61,32 @@ func start() (rawURL string, err error) {
 	}()
 	attr, err := owner(dir)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	init := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "trawlmark",
 		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	init.SysProcAttr = attr
 	init.Dir = dir
 	if out, err := init.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb failed: %w: %s", err, bytes.TrimSpace(out))
+		return nil, fmt.Errorf("initdb failed: %w: %s", err, bytes.TrimSpace(out))
 	}
 	run := exec.Command("/bin/sh", "-c", guard, "sh", dir, filepath.Join(bin, "postgres"))
 	run.SysProcAttr = attr
 	run.Dir = dir
 	pipe, err := run.StdinPipe()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := run.Start(); err != nil {
-		return "", err
+		return nil, err
 	}
-	rawURL = "postgres://trawlmark@/postgres?host=" + url.QueryEscape(dir)
+	rawURL := "postgres://trawlmark@/postgres?host=" + url.QueryEscape(dir)
 	if err := await(rawURL); err != nil {
 		pipe.Close()
 		run.Wait()
-		return "", fmt.Errorf("PostgreSQL did not start: %w", err)
+		return nil, fmt.Errorf("PostgreSQL did not start: %w", err)
 	}
-	return rawURL, nil // the pipe stays open as long as this process lives
+	return &server{rawURL, pipe}, nil
 }
 
 func await(rawURL string) error {

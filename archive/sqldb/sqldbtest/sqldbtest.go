@@ -45,7 +45,7 @@ func PostgreSQL(t testing.TB) (open func() *sqldb.DB) {
 			}
 			t.Skip(err)
 		}
-		server = s
+		server = s.url
 	}
 	return opener(t, freshDatabase(t, server))
 }
