@@ -1,0 +1,189 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/sqldb"
+)
+
+func scanJob(s scanner) (Job, error) {
+	var j Job
+	var id, watch, parent, listing, subject, spec, dedupe, attempts, cap, manifest string
+	var fireAt, ready, dispatched, started, lease, created, updated, finished int64
+	err := s.Scan(&id, &j.Kind, &watch, &fireAt, &parent, &j.AskedBy, &j.Site, &j.URL, &j.Canonical, &j.PageKind, &j.ItemID,
+		&j.Depth, &listing, &subject, &spec, &dedupe, &j.Pool, &j.Lane, &j.Priority, &j.State, &j.Epoch, &ready, &dispatched,
+		&started, &lease, &j.Worker, &attempts, &j.Outcome, &cap, &manifest, &j.Error, &created, &updated, &finished)
+	if err != nil {
+		return j, err
+	}
+	j.Spec = raw(spec)
+	j.FireAt, j.ReadyAt, j.Dispatched = sqldb.Instant(fireAt), sqldb.Instant(ready), sqldb.Instant(dispatched)
+	j.Started, j.LeaseUntil = sqldb.Instant(started), sqldb.Instant(lease)
+	j.Created, j.Updated, j.Finished = sqldb.Instant(created), sqldb.Instant(updated), sqldb.Instant(finished)
+	if attempts != "" {
+		if err := json.Unmarshal([]byte(attempts), &j.Attempts); err != nil {
+			return j, fmt.Errorf("the ledger is damaged: job %s: attempts: %w", id, err)
+		}
+	}
+	return j, unpack(id, &j.ID, watch, &j.Watch, parent, &j.Parent, listing, &j.Listing, subject, &j.Subject,
+		cap, &j.Capture, manifest, &j.Manifest)
+}
+
+// ReadyLanes lists the lanes that have a job to dispatch at the instant now,
+// in order of name. The lane "" is that of work that visits nobody.
+func (l *Ledger) ReadyLanes(ctx context.Context, now time.Time) ([]string, error) {
+	// One step of the index per lane, however many jobs each has.
+	return all(ctx, l.db, func(s scanner) (lane string, err error) { return lane, s.Scan(&lane) }, `
+		WITH RECURSIVE each (lane) AS (
+			SELECT MIN(lane) FROM jobs WHERE state = 'planned'
+			UNION ALL
+			SELECT (SELECT MIN(j.lane) FROM jobs j WHERE j.state = 'planned' AND j.lane > each.lane) FROM each
+			WHERE each.lane IS NOT NULL
+		)
+		SELECT lane FROM each WHERE lane IS NOT NULL AND EXISTS (
+			SELECT 1 FROM jobs j WHERE j.state = 'planned' AND j.lane = each.lane AND j.ready_at <= $1)
+		ORDER BY lane`, sqldb.Micros(now))
+}
+
+// Ready lists the jobs of a lane to dispatch next: highest priority first,
+// then the longest ready.
+func (l *Ledger) Ready(ctx context.Context, now time.Time, lane string, limit int) ([]Job, error) {
+	return all(ctx, l.db, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE state = 'planned' AND lane = $1 AND ready_at <= $2
+		ORDER BY priority DESC, ready_at, id LIMIT $3`, sqldb.Text(lane), sqldb.Micros(now), limit)
+}
+
+// Dispatch marks a planned job as having a ticket in the queue, which is sent
+// with the fence it gives. Of any number of dispatchers one succeeds; the
+// others get ErrStale.
+func (l *Ledger) Dispatch(ctx context.Context, job capture.ID, now time.Time) (Fence, error) {
+	var j Job
+	err := l.tx(ctx, func(t *tx) (err error) {
+		j, err = one(scanJob, t.QueryRowContext(ctx, `UPDATE jobs SET state = 'dispatched', epoch = epoch + 1,
+			dispatched_at = $2, started_at = 0, lease_until = $3, worker = '', updated_at = $2
+			WHERE id = $1 AND state = 'planned' AND ready_at <= $2 RETURNING `+jobColumns,
+			idText(job), sqldb.Micros(now), sqldb.Micros(now.Add(l.cfg.DispatchLease))))
+		if err != nil {
+			return stale(err)
+		}
+		t.moveJob(j, Planned, Dispatched)
+		return nil
+	})
+	return j.Fence(), err
+}
+
+func stale(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return ErrStale
+	}
+	return err
+}
+
+// Claim takes a dispatched job for a worker until lease from now, which
+// Heartbeat extends. Of any number of claimants of one ticket one succeeds; the
+// others get ErrStale, as does a ticket whose job has moved on.
+func (l *Ledger) Claim(ctx context.Context, f Fence, worker string, lease time.Duration) (Job, error) {
+	var j Job
+	err := l.tx(ctx, func(t *tx) (err error) {
+		j, err = one(scanJob, t.QueryRowContext(ctx, `UPDATE jobs SET state = 'running', worker = $3, started_at = $4,
+			lease_until = $5, updated_at = $4 WHERE id = $1 AND epoch = $2 AND state = 'dispatched' RETURNING `+jobColumns,
+			idText(f.Job), f.Epoch, sqldb.Text(worker), sqldb.Micros(t.now), sqldb.Micros(t.now.Add(lease))))
+		if err != nil {
+			return stale(err)
+		}
+		t.moveJob(j, Dispatched, Running)
+		return nil
+	})
+	return j, err
+}
+
+// Heartbeat says that the claimant lives. ErrStale: it was given up or
+// cancelled, and must stop.
+func (l *Ledger) Heartbeat(ctx context.Context, f Fence, lease time.Duration) error {
+	return l.tx(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `UPDATE jobs SET lease_until = $3, updated_at = $4 WHERE id = $1 AND epoch = $2 AND state = 'running'`,
+			idText(f.Job), f.Epoch, sqldb.Micros(t.now.Add(lease)), sqldb.Micros(t.now))
+		if err == nil && n == 0 {
+			err = ErrStale
+		}
+		return err
+	})
+}
+
+// Job gives one job.
+func (l *Ledger) Job(ctx context.Context, id capture.ID) (Job, error) {
+	j, err := one(scanJob, l.db.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = $1`, idText(id)))
+	if err != nil {
+		return Job{}, fmt.Errorf("job %s: %w", id, err)
+	}
+	return j, nil
+}
+
+// JobFilter selects jobs, the newest first. Zero fields select all.
+type JobFilter struct {
+	State  State
+	Kind   Kind
+	Watch  capture.ID
+	FireAt time.Time // needs Watch
+	Limit  int       // default 50, at most 500
+	Before capture.ID
+}
+
+// Jobs lists jobs. The id of the last one is Before of the next page.
+func (l *Ledger) Jobs(ctx context.Context, f JobFilter) ([]Job, error) {
+	var where []string
+	var args []any
+	and := func(cond string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf(cond, len(args)))
+	}
+	if f.State != "" {
+		and("state = $%d", string(f.State))
+	}
+	if f.Kind != "" {
+		and("kind = $%d", string(f.Kind))
+	}
+	if !f.Watch.IsZero() {
+		and("watch_id = $%d", idText(f.Watch))
+	}
+	if !f.FireAt.IsZero() {
+		and("fire_at = $%d", sqldb.Micros(f.FireAt))
+	}
+	if !f.Before.IsZero() {
+		and("id < $%d", idText(f.Before))
+	}
+	query := `SELECT ` + jobColumns + ` FROM jobs`
+	if len(where) > 0 {
+		query += ` WHERE ` + strings.Join(where, " AND ")
+	}
+	args = append(args, pageSize(f.Limit))
+	return all(ctx, l.db, scanJob, query+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args)), args...)
+}
+
+func pageSize(n int) int {
+	if n <= 0 {
+		return 50
+	}
+	return min(n, 500)
+}
+
+// Attempts lists how a job's claims ended, the first one first.
+func (l *Ledger) Attempts(ctx context.Context, job capture.ID) ([]Attempt, error) {
+	return all(ctx, l.db, func(s scanner) (Attempt, error) {
+		var a Attempt
+		var started, ended int64
+		var cap, manifest string
+		err := s.Scan(&a.Epoch, &a.Worker, &started, &ended, &a.How, &a.Outcome, &cap, &manifest, &a.Error)
+		if err != nil {
+			return a, err
+		}
+		a.Started, a.Ended = sqldb.Instant(started), sqldb.Instant(ended)
+		return a, unpack(cap, &a.Capture, manifest, &a.Manifest)
+	}, `SELECT epoch, worker, started_at, ended_at, ended, outcome, capture_id, manifest, error FROM attempts
+		WHERE job_id = $1 ORDER BY epoch`, idText(job))
+}

@@ -1,0 +1,287 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/sqldb"
+)
+
+const watchColumns = `id, name, brand, sites, terms, seeds, cron, time_zone, missed, max_pages, max_listings, depth,
+	priority, created_by, created_at, updated_at, paused, removed, next_fire, last_fire`
+
+func scanWatch(s scanner) (Watch, error) {
+	var w Watch
+	var id, brand, sites, terms, seeds string
+	var created, updated, next, last int64
+	err := s.Scan(&id, &w.Name, &brand, &sites, &terms, &seeds, &w.Schedule.Cron, &w.Schedule.Zone, &w.Missed, &w.MaxPages,
+		&w.MaxListings, &w.Depth, &w.Priority, &w.CreatedBy, &created, &updated, &w.Paused, &w.Removed, &next, &last)
+	if err != nil {
+		return w, err
+	}
+	w.Brand = raw(brand)
+	w.Created, w.Updated = sqldb.Instant(created), sqldb.Instant(updated)
+	w.NextFire, w.LastFire = sqldb.Instant(next), sqldb.Instant(last)
+	return w, errors.Join(unpack(id, &w.ID), json.Unmarshal([]byte(sites), &w.Sites),
+		json.Unmarshal([]byte(terms), &w.Terms), json.Unmarshal([]byte(seeds), &w.Seeds))
+}
+
+// AddWatch adds a watch and gives it back as it was stored, with its id, the
+// defaults and the first fire. ErrExists: the name is taken.
+func (l *Ledger) AddWatch(ctx context.Context, w Watch) (Watch, error) {
+	w.defaults()
+	if err := w.Validate(); err != nil {
+		return Watch{}, err
+	}
+	now := l.Now()
+	next, err := w.Schedule.Next(now)
+	if err != nil {
+		return Watch{}, err
+	}
+	if w.ID.IsZero() {
+		w.ID = l.ids.New()
+	}
+	_, err = l.db.ExecContext(ctx, `INSERT INTO watches (`+watchColumns+`) VALUES (`+placeholders(1, 20)+`)`,
+		idText(w.ID), sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron,
+		w.Schedule.Zone, string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Text(w.CreatedBy),
+		sqldb.Micros(now), sqldb.Micros(now), w.Paused, false, sqldb.Micros(next), 0)
+	if errors.Is(err, sqldb.ErrConflict) {
+		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
+	}
+	if err != nil {
+		return Watch{}, err
+	}
+	return l.Watch(ctx, w.ID)
+}
+
+// ChangeWatch replaces what a person may say of a watch: all fields up to
+// CreatedBy. The next fire follows the schedule from now on.
+func (l *Ledger) ChangeWatch(ctx context.Context, w Watch) (Watch, error) {
+	w.defaults()
+	if err := w.Validate(); err != nil {
+		return Watch{}, err
+	}
+	now := l.Now()
+	next, err := w.Schedule.Next(now)
+	if err != nil {
+		return Watch{}, err
+	}
+	err = l.changeWatch(ctx, w.ID, `name = $2, brand = $3, sites = $4, terms = $5, seeds = $6, cron = $7, time_zone = $8,
+		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, next_fire = $15`,
+		sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron, w.Schedule.Zone,
+		string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Micros(now), sqldb.Micros(next))
+	if errors.Is(err, sqldb.ErrConflict) {
+		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
+	}
+	if err != nil {
+		return Watch{}, err
+	}
+	return l.Watch(ctx, w.ID)
+}
+
+func (l *Ledger) changeWatch(ctx context.Context, id capture.ID, set string, args ...any) error {
+	return l.tx(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `UPDATE watches SET `+set+` WHERE id = $1 AND NOT removed`, append([]any{idText(id)}, args...)...)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("watch %s: %w", id, ErrNotFound)
+		}
+		return err
+	})
+}
+
+// Watch gives one watch, a removed one too.
+func (l *Ledger) Watch(ctx context.Context, id capture.ID) (Watch, error) {
+	w, err := one(scanWatch, l.db.QueryRowContext(ctx, `SELECT `+watchColumns+` FROM watches WHERE id = $1`, idText(id)))
+	if err != nil {
+		return Watch{}, fmt.Errorf("watch %s: %w", id, err)
+	}
+	return w, nil
+}
+
+// WatchNamed gives the watch of that name that is not removed.
+func (l *Ledger) WatchNamed(ctx context.Context, name string) (Watch, error) {
+	w, err := one(scanWatch, l.db.QueryRowContext(ctx, `SELECT `+watchColumns+` FROM watches WHERE name = $1 AND NOT removed`,
+		sqldb.Text(name)))
+	if err != nil {
+		return Watch{}, fmt.Errorf("watch %q: %w", name, err)
+	}
+	return w, nil
+}
+
+// Watches lists the watches that are not removed, by name.
+func (l *Ledger) Watches(ctx context.Context) ([]Watch, error) {
+	return all(ctx, l.db, scanWatch, `SELECT `+watchColumns+` FROM watches WHERE NOT removed ORDER BY name, id`)
+}
+
+// PauseWatch keeps a watch from firing. Jobs that are planned go on.
+func (l *Ledger) PauseWatch(ctx context.Context, id capture.ID) error {
+	return l.changeWatch(ctx, id, `paused = TRUE, updated_at = $2`, sqldb.Micros(l.Now()))
+}
+
+// ResumeWatch lets it fire again, from its schedule's next time: fires that
+// came while it was paused were not missed, they were not wanted.
+func (l *Ledger) ResumeWatch(ctx context.Context, id capture.ID) error {
+	w, err := l.Watch(ctx, id)
+	if err != nil {
+		return err
+	}
+	now := l.Now()
+	next := w.NextFire
+	if !next.After(now) {
+		if next, err = w.Schedule.Next(now); err != nil {
+			return err
+		}
+	}
+	return l.changeWatch(ctx, id, `paused = FALSE, updated_at = $2, next_fire = $3`, sqldb.Micros(now), sqldb.Micros(next))
+}
+
+// RemoveWatch ends a watch and cancels its open jobs. What it found stays, and
+// so does its row.
+func (l *Ledger) RemoveWatch(ctx context.Context, id capture.ID) (cancelled int, err error) {
+	err = l.changeWatch(ctx, id, `removed = TRUE, next_fire = 0, updated_at = $2`, sqldb.Micros(l.Now()))
+	if err != nil {
+		return 0, err
+	}
+	return l.CancelWatch(ctx, id)
+}
+
+// DueWatches lists the watches whose time has come, the longest overdue first.
+func (l *Ledger) DueWatches(ctx context.Context, now time.Time, limit int) ([]Due, error) {
+	ws, err := all(ctx, l.db, scanWatch, `SELECT `+watchColumns+` FROM watches
+		WHERE next_fire > 0 AND next_fire <= $1 AND NOT paused AND NOT removed ORDER BY next_fire, id LIMIT $2`,
+		sqldb.Micros(now), limit)
+	due := make([]Due, len(ws))
+	for i, w := range ws {
+		late := now.Sub(w.NextFire) > l.cfg.FireGrace
+		due[i] = Due{Watch: w, FireAt: w.NextFire, Skip: late && w.Missed == Skip}
+	}
+	return due, err
+}
+
+// Fire plans a fire: it notes that the watch fired at the instant and plans
+// its jobs, in one transaction. The watch's next fire is the first of its
+// schedule after both fireAt and now, so many missed fires become one. It is
+// also how a watch is fired on demand, with fireAt now. planned is how many
+// jobs were new and within the watch's limits. ErrFired: somebody was faster.
+func (l *Ledger) Fire(ctx context.Context, watch capture.ID, fireAt time.Time, jobs []Work) (planned int, err error) {
+	for _, w := range jobs {
+		if err := w.Validate(); err != nil {
+			return 0, err
+		}
+	}
+	err = l.tx(ctx, func(t *tx) error {
+		planned = 0
+		w, err := t.startFire(ctx, watch, fireAt, false)
+		if err != nil {
+			return err
+		}
+		f := &fire{watch: watch, at: sqldb.Micros(fireAt), maxPages: w.MaxPages, maxListings: w.MaxListings, depth: w.Depth}
+		p, err := t.plan(ctx, f, Job{Watch: watch, FireAt: fireAt}, jobs)
+		if err != nil {
+			return err
+		}
+		planned = len(p.jobs)
+		return t.saveFire(ctx, f)
+	})
+	return planned, err
+}
+
+// SkipFire notes that a fire was missed and is not caught up with.
+func (l *Ledger) SkipFire(ctx context.Context, watch capture.ID, fireAt time.Time) error {
+	return l.tx(ctx, func(t *tx) error {
+		_, err := t.startFire(ctx, watch, fireAt, true)
+		return err
+	})
+}
+
+func (t *tx) startFire(ctx context.Context, id capture.ID, fireAt time.Time, skipped bool) (Watch, error) {
+	// A write first: it locks the watch's row on PostgreSQL too.
+	w, err := one(scanWatch, t.QueryRowContext(ctx, `UPDATE watches SET updated_at = updated_at
+		WHERE id = $1 AND NOT removed RETURNING `+watchColumns, idText(id)))
+	if err != nil {
+		return w, fmt.Errorf("watch %s: %w", id, err)
+	}
+	if w.Paused {
+		return w, fmt.Errorf("watch %q: %w", w.Name, ErrPaused)
+	}
+	n, err := t.exec(ctx, `INSERT INTO fires (watch_id, fire_at, planned_at, finished_at, skipped, max_pages, max_listings,
+		depth, jobs, open, pages, listings, dropped) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, 0)
+		ON CONFLICT (watch_id, fire_at) DO NOTHING`, idText(id), sqldb.Micros(fireAt), sqldb.Micros(t.now),
+		sqldb.Micros(t.now), skipped, w.MaxPages, w.MaxListings, w.Depth)
+	if err != nil {
+		return w, err
+	}
+	if n == 0 {
+		return w, fmt.Errorf("watch %q at %s: %w", w.Name, fireAt.UTC().Format(time.RFC3339), ErrFired)
+	}
+	next := w.NextFire
+	if !next.IsZero() && !next.After(fireAt) {
+		from := fireAt
+		if t.now.After(from) {
+			from = t.now
+		}
+		if next, err = w.Schedule.Next(from); err != nil {
+			return w, err
+		}
+	}
+	_, err = t.ExecContext(ctx, `UPDATE watches SET next_fire = $2, last_fire = $3 WHERE id = $1`,
+		idText(id), sqldb.Micros(next), sqldb.Micros(fireAt))
+	return w, err
+}
+
+// Fires lists the newest fires of a watch.
+func (l *Ledger) Fires(ctx context.Context, watch capture.ID, limit int) ([]Fired, error) {
+	return all(ctx, l.db, scanFired, `SELECT watch_id, fire_at, planned_at, finished_at, skipped, jobs, open, pages, listings,
+		dropped FROM fires WHERE watch_id = $1 ORDER BY fire_at DESC LIMIT $2`, idText(watch), limit)
+}
+
+func scanFired(s scanner) (Fired, error) {
+	var f Fired
+	var id string
+	var at, planned, finished int64
+	err := s.Scan(&id, &at, &planned, &finished, &f.Skipped, &f.Jobs, &f.Open, &f.Pages, &f.Listings, &f.Dropped)
+	if err != nil {
+		return f, err
+	}
+	f.At, f.Planned, f.Finished = sqldb.Instant(at), sqldb.Instant(planned), sqldb.Instant(finished)
+	return f, unpack(id, &f.Watch)
+}
+
+// fire is the row of a fire that a transaction holds, with what it adds.
+type fire struct {
+	watch                        capture.ID
+	at                           int64
+	maxPages, maxListings, depth int
+	pages, listings              int // as stored, then with what is added
+	jobs, open, dropped          int // what this transaction adds
+}
+
+// holdFire locks the fire a job belongs to; nil when it belongs to none.
+func (t *tx) holdFire(ctx context.Context, j Job) (*fire, error) {
+	if j.Watch.IsZero() {
+		return nil, nil
+	}
+	f := &fire{watch: j.Watch, at: sqldb.Micros(j.FireAt)}
+	err := t.QueryRowContext(ctx, `UPDATE fires SET jobs = jobs WHERE watch_id = $1 AND fire_at = $2
+		RETURNING max_pages, max_listings, depth, pages, listings`, idText(f.watch), f.at).
+		Scan(&f.maxPages, &f.maxListings, &f.depth, &f.pages, &f.listings)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("the ledger is damaged: job %s belongs to a fire that is not there", j.ID)
+	}
+	return f, err
+}
+
+func (t *tx) saveFire(ctx context.Context, f *fire) error {
+	if f == nil {
+		return nil
+	}
+	_, err := t.ExecContext(ctx, `UPDATE fires SET jobs = jobs + $3, open = open + $4, pages = $5, listings = $6,
+		dropped = dropped + $7, finished_at = CASE WHEN open + $4 = 0 THEN CAST($8 AS BIGINT) ELSE 0 END WHERE watch_id = $1 AND fire_at = $2`,
+		idText(f.watch), f.at, f.jobs, f.open, f.pages, f.listings, f.dropped, sqldb.Micros(t.now))
+	return err
+}
