@@ -2,6 +2,7 @@ package markettest
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -42,11 +43,21 @@ type accessLog struct {
 	next    int
 	dropped int
 	lines   []*Access
+	news    chan struct{} // closed at the next change; nil when nobody waits
+}
+
+// tell wakes who waits; the lock is held.
+func (g *accessLog) tell() {
+	if g.news != nil {
+		close(g.news)
+		g.news = nil
+	}
 }
 
 func (g *accessLog) begin(a Access) *Access {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	defer g.tell()
 	g.next++
 	a.ID = fmt.Sprintf("r%08d", g.next)
 	if len(g.lines) >= g.limit {
@@ -61,6 +72,28 @@ func (g *accessLog) change(a *Access, f func(*Access)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f(a)
+	g.tell()
+}
+
+// WaitFor waits until n requests are in the log for which all conditions
+// hold, and gives them; a test need not sleep. The error is the context's.
+func (m *Market) WaitFor(ctx context.Context, n int, conds ...func(Access) bool) ([]Access, error) {
+	for {
+		m.log.mu.Lock()
+		if m.log.news == nil {
+			m.log.news = make(chan struct{})
+		}
+		news := m.log.news
+		m.log.mu.Unlock()
+		if got := m.Where(conds...); len(got) >= n {
+			return got, nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return m.Where(conds...), fmt.Errorf("waiting for %d requests: %w", n, ctx.Err())
+		}
+	}
 }
 
 // Log gives every request so far, in order of arrival.
@@ -108,6 +141,9 @@ func ForHost(host string) func(Access) bool { return func(a Access) bool { retur
 
 // ForStatus holds for requests that were answered with a status.
 func ForStatus(code int) func(Access) bool { return func(a Access) bool { return a.Status == code } }
+
+// Finished holds for requests whose answer has ended.
+func Finished(a Access) bool { return a.Done }
 
 // PagesOnly holds for requests for pages: what politeness is counted on.
 func PagesOnly(a Access) bool { return a.Page() }

@@ -78,6 +78,7 @@ func (w *world) live(seed int64, day int) {
 		p := l.Pictures[0]
 		p.view = map[view]view{studio: market, market: angled, angled: table, table: studio, detail: market}[p.view]
 		p.Treatment, p.note, p.plain = Untouched, "", true
+		p = takenBy(l.Shop, []Picture{p})[0]
 		l.Pictures[0] = p
 		w.keepPictures(*l)
 		w.note(Change{day, ImageChanged, l.Key, l.ID, before, l.PicturePath(0)})

@@ -120,7 +120,7 @@ func faults() map[Fault]faultInfo {
 		FaultPrivate:       {capture.BlockedAddr, noDif, false, true, "redirects to a private address"},
 		FaultDownload:      {capture.NotHTML, noDif, false, true, "an attachment"},
 
-		FaultAPIBroken:      {capture.Shell, noDif, false, false, "the script's request is answered 500"},
+		FaultAPIBroken:      {capture.Partial, capture.Shell, false, false, "the script's request is answered 500"},
 		FaultThrows:         {seen, noDif, true, false, "scripts throw"},
 		FaultDialogs:        {seen, noDif, true, true, "alert, confirm and prompt"},
 		FaultPopups:         {seen, noDif, true, true, "opens windows"},

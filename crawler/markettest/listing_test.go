@@ -31,6 +31,16 @@ func get(t *testing.T, m *Market, path string, header ...string) (*http.Response
 	return res, b
 }
 
+// find gives the listing of a key.
+func find(t testing.TB, m *Market, key string) Listing {
+	t.Helper()
+	l, ok := m.Listing(key)
+	if !ok {
+		t.Fatalf("no listing %s", key)
+	}
+	return l
+}
+
 // parse reads a page in the charset its header declares.
 func parse(t *testing.T, res *http.Response, b []byte) *goquery.Document {
 	t.Helper()
@@ -157,7 +167,7 @@ func TestVisiblePage(t *testing.T) {
 func TestCharsets(t *testing.T) {
 	m := New(Config{Seed: 7})
 	for _, key := range []string{"zh-yuandan", "ja-eucjp"} {
-		l, _ := m.Listing(key)
+		l := find(t, m, key)
 		res, b := get(t, m, l.Path)
 		if bytes.Contains(b, []byte(l.Title)) {
 			t.Errorf("%s: the page is in UTF-8", key)

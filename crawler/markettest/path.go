@@ -138,11 +138,15 @@ func (c *canvas) blend(p paint, r image.Rectangle, top, height float64) {
 	}
 }
 
-// stroke draws along a path of M, L, Q, C, Z with round joints.
+// stroke draws along a path of M, L, Q, C, Z. A wide line has a disc on each
+// joint; a faint one has none, it would show.
 func (c *canvas) stroke(path string, width float64, p paint) {
 	for _, line := range flatten(path) {
 		for i := 0; i+1 < len(line); i++ {
 			c.segment(line[i], line[i+1], width, p)
+			if i > 0 && width > 1 && p.alpha == 1 && p.top == p.bottom {
+				c.fill(ellipse(line[i][0], line[i][1], width/2, width/2), p)
+			}
 		}
 	}
 }
@@ -172,8 +176,9 @@ func (c *canvas) segment(a, b [2]float64, width float64, p paint) {
 		return
 	}
 	dx, dy = dx/n*width/2, dy/n*width/2
-	// The ends reach half a width further, which closes the joints.
-	a[0], a[1], b[0], b[1] = a[0]-dx*.6, a[1]-dy*.6, b[0]+dx*.6, b[1]+dy*.6
+	// The ends reach a little further, which closes the joints.
+	const over = .25
+	a[0], a[1], b[0], b[1] = a[0]-dx*over, a[1]-dy*over, b[0]+dx*over, b[1]+dy*over
 	c.fill(fmt.Sprintf("M %g %g L %g %g L %g %g L %g %g Z",
 		a[0]-dy, a[1]+dx, b[0]-dy, b[1]+dx, b[0]+dy, b[1]-dx, a[0]+dy, a[1]-dx), p)
 }

@@ -64,13 +64,14 @@ type Picture struct {
 	plain  bool   // without the brand's mark
 	note   string // text of the band of Watermarked
 	png    bool
+	take   int // who took it: turns, tones and distances differ by seller
 
 	// Treatment is what was done to it after it was taken.
 	Treatment Treatment
 }
 
 func (p Picture) spec() string {
-	return fmt.Sprintf("%s|%s|%s|%t|%s|%t|%s", p.shape, p.colour, p.view, p.plain, p.note, p.png, p.Treatment)
+	return fmt.Sprintf("%s|%s|%s|%t|%s|%t|%d|%s", p.shape, p.colour, p.view, p.plain, p.note, p.png, p.take, p.Treatment)
 }
 
 func (p Picture) ext() string {
@@ -135,44 +136,58 @@ func (g *gallery) make(p Picture) []byte {
 	return b.Bytes()
 }
 
+// The places where photos are taken, two colours from top to bottom each.
+var (
+	tables = [][2]color.RGBA{{{204, 170, 130, 255}, {176, 138, 98, 255}}, {{226, 214, 196, 255}, {196, 180, 158, 255}}, {{128, 98, 76, 255}, {94, 68, 52, 255}}, {{186, 190, 186, 255}, {150, 156, 154, 255}}}
+	cloths = [][2]color.RGBA{{{150, 36, 44, 255}, {96, 20, 30, 255}}, {{36, 66, 120, 255}, {22, 40, 78, 255}}, {{40, 96, 74, 255}, {22, 58, 46, 255}}, {{116, 92, 60, 255}, {74, 56, 38, 255}}}
+	greys  = [][2]color.RGBA{{{226, 229, 233, 255}, {198, 203, 210, 255}}, {{236, 226, 216, 255}, {208, 194, 182, 255}}, {{214, 224, 220, 255}, {180, 194, 188, 255}}}
+)
+
+const everything = "M 0 0 L 100 0 L 100 100 L 0 100 Z"
+
 // scene draws the place, the shadow and the goods.
 func (c *canvas) scene(p Picture) {
-	col := colours[p.colour]
-	deg, zoom, cx, cy := 0.0, .84, 50.0, 50.0
+	deg, zoom, cx, cy := 0.0, .95, 50.0, 53.0
+	pick := func(from [][2]color.RGBA) paint {
+		t := from[p.take%len(from)]
+		return paint{t[0], t[1], 1}
+	}
+	// The same seller always stands a little to the same side.
+	turn, near := float64(p.take%7-3)*1.6, float64(p.take%5-2)*.035
 	switch p.view {
 	case table:
-		c.wood(p)
-		deg, zoom, cx = 9, .88, 52
+		c.wood(pick(tables), p.take)
+		deg, zoom, cx, cy = 9+turn, .88+near, 52, 50
 	case market:
-		c.fill("M 0 0 L 100 0 L 100 100 L 0 100 Z", paint{color.RGBA{92, 88, 96, 255}, color.RGBA{46, 44, 52, 255}, 1})
-		c.fill(ellipse(34, 20, 60, 44), faint(color.RGBA{255, 240, 200, 255}, .16))
-		c.fill("M 0 74 L 100 68 L 100 100 L 0 100 Z", paint{color.RGBA{150, 36, 44, 255}, color.RGBA{96, 20, 30, 255}, 1})
-		deg, zoom = -7, .86
+		c.fill(everything, paint{color.RGBA{92, 88, 96, 255}, color.RGBA{46, 44, 52, 255}, 1})
+		for i := 24.0; i >= 1; i-- {
+			c.fill(ellipse(34, 14, i*3.4, i*2.7), faint(color.RGBA{255, 240, 200, 255}, .014))
+		}
+		c.fill(pathf("M 0 74 L 100 %g L 100 100 L 0 100 Z", 68+turn), pick(cloths))
+		deg, zoom, cy = -7+turn, .86+near, 50
 	case detail:
-		c.fill("M 0 0 L 100 0 L 100 100 L 0 100 Z", flat(color.RGBA{236, 232, 226, 255}))
-		deg, zoom, cy = 4, 2.1, 60
+		c.fill(everything, pick(greys))
+		deg, zoom, cy = 4+turn, 2.1+near*4, 60
 	case angled:
-		c.fill("M 0 0 L 100 0 L 100 100 L 0 100 Z", paint{color.RGBA{226, 229, 233, 255}, color.RGBA{198, 203, 210, 255}, 1})
-		deg, zoom = -14, .9
+		c.fill(everything, pick(greys))
+		deg, zoom, cy = -14+turn, .9+near, 50
 	default:
-		c.fill("M 0 0 L 100 0 L 100 100 L 0 100 Z", paint{color.RGBA{252, 251, 249, 255}, color.RGBA{232, 228, 222, 255}, 1})
-		zoom = .95
-		cy = 53
+		c.fill(everything, paint{color.RGBA{252, 251, 249, 255}, color.RGBA{232, 228, 222, 255}, 1})
 	}
 	if p.view != detail {
-		for i := 6.0; i >= 1; i-- {
-			c.fill(ellipse(50, 84, 26+i*2.2, 2.2+i*.8), faint(black, .07))
+		for i := 16.0; i >= 1; i-- {
+			c.fill(ellipse(50, 83.5, 22+i*1.1, 1.4+i*.38), faint(black, .026))
 		}
 	}
 	c.m = place(pictureSize, deg, zoom, cx, cy, false)
-	c.object(p.shape, col, p.plain)
+	c.object(p.shape, colours[p.colour], p.plain)
 	c.m = place(pictureSize, 0, 1, 50, 50, false)
 }
 
-func (c *canvas) wood(p Picture) {
-	base := color.RGBA{190, 152, 110, 255}
-	c.fill("M 0 0 L 100 0 L 100 100 L 0 100 Z", paint{mix(base, white, .15), mix(base, black, .1), 1})
-	r := rand.New(rand.NewPCG(uint64(len(p.shape)), uint64(len(p.colour))))
+// wood is a table of planks with a grain.
+func (c *canvas) wood(p paint, seed int) {
+	c.fill(everything, p)
+	r := rand.New(rand.NewPCG(uint64(seed), 0x77))
 	for y := 0.0; y < 100; y += 20 {
 		c.stroke(pathf("M 0 %g L 100 %g", y, y+1), .5, faint(black, .35))
 		for range 5 {

@@ -107,9 +107,33 @@ func newListing(seed int64, g good, shop Shop) Listing {
 	if g.label == Honest && g.fault != "" {
 		l.Condition = "used"
 	}
+	l.Pictures = takenBy(shop, l.Pictures)
 	l.Path = "/item/" + l.ID + "/" + slug(l.Title)
 	l.Expect = expect(l, g)
 	return l
+}
+
+// network are shops behind which the same people stand: they share photos.
+var network = map[string]string{luxDeals: mirrorHouse, freshShop: mirrorHouse, gulfLuxury: mirrorHouse}
+
+// takenBy makes photos those of a seller. Studio photos are the brand's.
+func takenBy(shop Shop, ps []Picture) []Picture {
+	h := fnv.New32a()
+	h.Write([]byte(cmp.Or(network[shop.ID], shop.ID)))
+	out := slices.Clone(ps)
+	for i := range out {
+		if out[i].view != studio {
+			out[i].take = int(h.Sum32() % 9973)
+		}
+	}
+	return out
+}
+
+// isOfficial reports whether a picture is one of the brand's, whatever was
+// done to it.
+func isOfficial(p Picture) bool {
+	p = p.with(Untouched, "")
+	return slices.ContainsFunc(models(), func(m Model) bool { return m.officialPhoto() == p })
 }
 
 // expect is the truth about a listing. The page must say it, see the tests.
@@ -118,6 +142,9 @@ func expect(l Listing, g good) Expect {
 		Outcome: string(capture.Captured), Title: l.Title, Price: l.Price, Currency: l.Currency, Seller: l.Shop.Name,
 		ItemID: l.ID, Availability: "in_stock", Label: g.label, Suspicious: g.label == Counterfeit,
 		Signals: strings.Fields(g.sig), NeedsBrowser: l.Page == Script,
+	}
+	if e.Suspicious && !slices.Contains(e.Signals, SigImage) && slices.ContainsFunc(l.Pictures, isOfficial) {
+		e.Signals = append(e.Signals, SigImage)
 	}
 	if l.Page == Script {
 		e.Plain = string(capture.Shell)
