@@ -1,0 +1,267 @@
+package crawler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/crawler/egress"
+	"github.com/trawlmark/trawlmark/crawler/fetch"
+	"github.com/trawlmark/trawlmark/crawler/render"
+	"github.com/trawlmark/trawlmark/crawler/site"
+)
+
+// Config is how visits behave.
+type Config struct {
+	// UserAgent is sent by HTTP and by Chrome alike. Required, one line.
+	UserAgent string
+	// RobotsAgent is the product token looked for in robots.txt. Default:
+	// UserAgent up to the first "/".
+	RobotsAgent string
+	// Deadline bounds one visit, everything included. Default 90 s.
+	Deadline time.Duration
+	// MaxBody bounds one body, decoded. Default 64 MiB.
+	MaxBody int64
+	// ScreenshotAll sends every listing to Chrome, not only those that need it.
+	ScreenshotAll bool
+	// SpoolDir holds large bodies until Result.Close. Default: the system's
+	// temporary folder.
+	SpoolDir string
+	// Software, Worker and EgressIP stand in every capture's environment.
+	Software, Worker, EgressIP string
+	// Clock is what is known of this machine's clock.
+	Clock capture.Clock
+}
+
+func (c Config) withDefaults() Config {
+	if c.RobotsAgent == "" {
+		c.RobotsAgent, _, _ = strings.Cut(c.UserAgent, "/")
+	}
+	if c.Deadline == 0 {
+		c.Deadline = 90 * time.Second
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 64 << 20
+	}
+	if c.Clock.Source == "" {
+		c.Clock.Source = "system"
+	}
+	return c
+}
+
+// Fetcher gets a page by HTTP. *fetch.Fetcher is one.
+type Fetcher interface {
+	Fetch(ctx context.Context, q fetch.Request) *fetch.Result
+	Robots(ctx context.Context, q fetch.Request) *fetch.Result
+}
+
+// Renderer gets a page by Chrome. *render.Renderer is one.
+type Renderer interface {
+	Render(ctx context.Context, q render.Request) *render.Result
+}
+
+// Deps is what a crawler stands on. Renderer may be nil: then pages that need
+// Chrome end as what the cheap fetch saw, and say so.
+type Deps struct {
+	Guard    *egress.Guard
+	Fetcher  Fetcher
+	Renderer Renderer
+	Sites    *site.Set
+	IDs      *capture.IDSource
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Crawler makes visits. Safe for concurrent use.
+type Crawler struct {
+	cfg Config
+	Deps
+	robots *robotsCache
+}
+
+// New makes a crawler.
+func New(cfg Config, deps Deps) (*Crawler, error) {
+	cfg = cfg.withDefaults()
+	if strings.TrimSpace(cfg.UserAgent) == "" || strings.ContainsAny(cfg.UserAgent, "\r\n") {
+		return nil, errors.New("crawler: UserAgent must be one non-empty line that says who asks")
+	}
+	return &Crawler{cfg: cfg, Deps: deps, robots: newRobotsCache()}, nil
+}
+
+// Request is one visit to make.
+type Request struct {
+	ID    capture.ID // of the capture
+	URL   string     // absolute
+	Asked capture.Asked
+	// Render overrides the site's policy when not empty.
+	Render site.RenderMode
+	// Screenshot asks for Chrome whatever the cheap fetch shows: captures of
+	// suspicious listings have a screenshot.
+	Screenshot bool
+	// RobotsOverride visits although robots.txt forbids, and says by whose
+	// order; recorded.
+	RobotsOverride string
+	// After is the newest stamped checkpoint known; nil when there is none.
+	After *capture.Anchor
+	// Previous is what the last capture of the same listing left; nil for none.
+	Previous *Previous
+}
+
+// Previous lets a visit ask whether anything changed.
+type Previous struct {
+	Manifest     capture.Digest
+	ETag         string
+	LastModified string
+}
+
+// Result is what a visit gave. Close it when the capture is stored.
+type Result struct {
+	Capture *capture.Capture
+	// Reading is what was read from the page; nil when no page was got.
+	Reading *site.Reading
+	// RetryAfter is how long the site asked to be left alone; 0 when it did not.
+	RetryAfter time.Duration
+	// ResponseTime of the main exchange, for politeness; 0 when none answered.
+	ResponseTime time.Duration
+	// CrawlDelay is what robots.txt asks for; 0 for nothing.
+	CrawlDelay time.Duration
+	// ETag and LastModified of the main response, for the next visit.
+	ETag, LastModified string
+
+	spool   string
+	cleanup []func() error
+}
+
+// Close removes the visit's temporary files. The capture's bodies must not be
+// read afterwards.
+func (r *Result) Close() error {
+	var errs []error
+	for _, f := range r.cleanup {
+		errs = append(errs, f())
+	}
+	if r.spool != "" {
+		errs = append(errs, os.RemoveAll(r.spool))
+	}
+	return errors.Join(errs...)
+}
+
+// visit is the work on one request.
+type visit struct {
+	*Crawler
+	req     Request
+	match   site.Match
+	session *egress.Session
+	res     *Result
+	cap     *capture.Capture
+}
+
+// Visit makes one visit. It never fails: how it ended is the capture's outcome.
+func (c *Crawler) Visit(ctx context.Context, req Request) *Result {
+	start := c.Now()
+	v := &visit{Crawler: c, req: req, match: *c.Sites.For(req.URL)}
+	v.cap = &capture.Capture{
+		ID: req.ID, Asked: v.asked(), URL: req.URL, FinalURL: req.URL, Started: start.UTC(), After: req.After,
+		Clock: c.cfg.Clock, Environment: v.environment(),
+		Policy: capture.Policy{Robots: "not asked", Render: string(v.mode())},
+	}
+	if req.Previous != nil && !req.Previous.Manifest.IsZero() {
+		v.cap.Previous = &req.Previous.Manifest
+	}
+	v.res = &Result{Capture: v.cap}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Deadline)
+	defer cancel()
+	v.run(ctx)
+	end := c.Now()
+	v.cap.Finished, v.cap.Elapsed = end.UTC(), end.Sub(start)
+	return v.res
+}
+
+func (v *visit) run(ctx context.Context) {
+	v.session = v.Guard.Session()
+	defer v.close()
+	dir, err := os.MkdirTemp(v.cfg.SpoolDir, "visit-")
+	if err != nil {
+		v.end(capture.StorageFailed, "a temporary folder for the visit could not be made: "+err.Error())
+		return
+	}
+	v.res.spool = dir
+	if !v.allowed(ctx) {
+		return
+	}
+	if v.mode() == site.RenderAlways && v.Renderer != nil {
+		v.render(ctx, []string{"the site's policy is render: always"})
+		return
+	}
+	v.fetch(ctx)
+}
+
+// close ends the session and moves what it saw into the capture.
+func (v *visit) close() {
+	v.cap.DNS = v.session.DNS()
+	v.cap.Refusals = v.session.Refusals()
+	v.cap.Missing = append(v.cap.Missing, v.session.Cuts()...)
+	v.cap.Environment.Proxy = v.session.Upstream()
+	if err := v.session.Close(); err != nil {
+		v.Log.Warn("a visit's network session did not end", "capture", v.cap.ID.String(), "error", err)
+	}
+	if v.cap.Outcome == capture.Captured && len(v.cap.Missing) > 0 {
+		v.cap.Outcome = capture.Partial
+		v.cap.Evidence = append(v.cap.Evidence, fmt.Sprintf("%d things are missing; they are listed", len(v.cap.Missing)))
+	}
+}
+
+func (v *visit) end(o capture.Outcome, evidence ...string) {
+	v.cap.Outcome = o
+	v.cap.Evidence = append(v.cap.Evidence, evidence...)
+}
+
+// mode is the render policy in force.
+func (v *visit) mode() site.RenderMode {
+	if v.req.Render != "" {
+		return v.req.Render
+	}
+	if m := v.match.Site.Render[v.match.Kind]; m != "" {
+		return m
+	}
+	return site.RenderAuto
+}
+
+func (v *visit) asked() capture.Asked {
+	a := v.req.Asked
+	a.Site, a.PageKind, a.ItemID, a.Canonical = v.match.Site.Name, string(v.match.Kind), v.match.ItemID, v.match.Canonical
+	return a
+}
+
+func (v *visit) userAgent() string {
+	if ua := v.match.Site.Browser.UserAgent; ua != "" {
+		return ua
+	}
+	return v.cfg.UserAgent
+}
+
+func (v *visit) environment() capture.Environment {
+	b := v.match.Site.Browser
+	return capture.Environment{
+		Software: v.cfg.Software, Worker: v.cfg.Worker, UserAgent: v.userAgent(), EgressIP: v.cfg.EgressIP,
+		Locale: b.Locale, TimeZone: b.TimeZone, ExtraCAs: v.Guard.ExtraCADigests(),
+	}
+}
+
+// peer tells Chrome's exchanges which address the proxy connected to.
+func (v *visit) peer(host string, port uint16) netip.AddrPort {
+	target := strings.ToLower(host) + ":" + strconv.Itoa(int(port))
+	var last netip.AddrPort
+	for _, c := range v.session.Connections() {
+		if strings.EqualFold(c.Target, target) && c.Remote.IsValid() {
+			last = c.Remote
+		}
+	}
+	return last
+}
