@@ -1,0 +1,231 @@
+package configs
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/goccy/go-yaml"
+)
+
+//go:embed trawlmark.yaml
+var example []byte
+
+//go:embed sites/*.yaml
+var sites embed.FS
+
+// Example is the documented configuration with every key at its default.
+func Example() []byte { return example }
+
+// Sites holds the embedded site adapters.
+func Sites() fs.FS {
+	dir, err := fs.Sub(sites, "sites")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return dir
+}
+
+// Config is what trawlmark.yaml says. The keys are documented there.
+type Config struct {
+	DataDir  string `yaml:"data_dir"`
+	Operator string `yaml:"operator"`
+
+	Database   Database   `yaml:"database"`
+	Redis      Redis      `yaml:"redis"`
+	Storage    Storage    `yaml:"storage"`
+	Retention  Retention  `yaml:"retention"`
+	Custody    Custody    `yaml:"custody"`
+	Seal       Seal       `yaml:"seal"`
+	Crawler    Crawler    `yaml:"crawler"`
+	Chrome     Chrome     `yaml:"chrome"`
+	Egress     Egress     `yaml:"egress"`
+	Worker     Worker     `yaml:"worker"`
+	Dispatcher Dispatcher `yaml:"dispatcher"`
+	Score      Score      `yaml:"score"`
+	Console    Listen     `yaml:"console"`
+	Metrics    Listen     `yaml:"metrics"`
+	Log        Log        `yaml:"log"`
+
+	file string // where it was read from, for errors; "" for the defaults
+}
+
+// Database is where the ledger and the catalogue live.
+type Database struct {
+	URL Secret `yaml:"url"`
+}
+
+// Redis is the queue's server.
+type Redis struct {
+	Addresses      []string `yaml:"addresses"`
+	SentinelMaster string   `yaml:"sentinel_master"`
+	Username       string   `yaml:"username"`
+	Password       Secret   `yaml:"-"`
+	TLS            bool     `yaml:"tls"`
+	DB             int      `yaml:"db"`
+}
+
+// Storage is the S3 server that evidence goes to.
+type Storage struct {
+	Endpoint      string `yaml:"endpoint"`
+	Bucket        string `yaml:"bucket"`
+	Region        string `yaml:"region"`
+	TLS           bool   `yaml:"tls"`
+	Prefix        string `yaml:"prefix"`
+	AllowUnlocked bool   `yaml:"allow_unlocked"`
+	AccessKey     Secret `yaml:"-"`
+	SecretKey     Secret `yaml:"-"`
+}
+
+// Retention is how long captures are locked.
+type Retention struct {
+	Mode      string   `yaml:"mode"`
+	Untriaged Duration `yaml:"untriaged"`
+	Finding   Duration `yaml:"finding"`
+}
+
+// Custody is the append-only log.
+type Custody struct {
+	Origin string   `yaml:"origin"`
+	Every  Duration `yaml:"every"`
+}
+
+// Seal is who stamps the log's checkpoints.
+type Seal struct {
+	TSAs    []TSA    `yaml:"tsas"`
+	MaxSkew Duration `yaml:"max_skew"`
+	Timeout Duration `yaml:"timeout"`
+}
+
+// TSA is one time-stamping authority.
+type TSA struct {
+	Name     string `yaml:"name"`
+	URL      string `yaml:"url"`
+	Roots    string `yaml:"roots"`     // PEM file
+	Chain    string `yaml:"untrusted"` // PEM file of intermediates, optional
+	Username string `yaml:"username"`
+	Password Secret `yaml:"-"`
+}
+
+// Crawler is how a visit behaves.
+type Crawler struct {
+	UserAgent     string   `yaml:"user_agent"`
+	Deadline      Duration `yaml:"deadline"`
+	MaxBody       Size     `yaml:"max_body"`
+	Render        string   `yaml:"render"`
+	ScreenshotAll bool     `yaml:"screenshot_all"`
+	SitesDir      string   `yaml:"sites_dir"`
+}
+
+// Chrome is the browser.
+type Chrome struct {
+	Path         string   `yaml:"path"`
+	Contexts     int      `yaml:"contexts"`
+	RecycleAfter int      `yaml:"recycle_after"`
+	RecycleAge   Duration `yaml:"recycle_age"`
+	RecycleRSS   Size     `yaml:"recycle_rss"`
+}
+
+// Egress is the only way out.
+type Egress struct {
+	Allow       []string          `yaml:"allow"`
+	Override    map[string]string `yaml:"override"`
+	ExtraCA     string            `yaml:"extra_ca"`
+	DialTimeout Duration          `yaml:"dial_timeout"`
+	Proxy       Secret            `yaml:"-"`
+}
+
+// Worker is what one process works on.
+type Worker struct {
+	Pools      Pools    `yaml:"pools"`
+	Lease      Duration `yaml:"lease"`
+	Heartbeat  Duration `yaml:"heartbeat"`
+	Drain      Duration `yaml:"drain"`
+	SpoolLimit Size     `yaml:"spool_limit"`
+}
+
+// Pools is how many jobs of each pool run at once.
+type Pools struct {
+	HTTP    int `yaml:"http"`
+	Browser int `yaml:"browser"`
+	Score   int `yaml:"score"`
+	Export  int `yaml:"export"`
+}
+
+// Dispatcher is how work is handed out.
+type Dispatcher struct {
+	Tick            Duration `yaml:"tick"`
+	Reconcile       Duration `yaml:"reconcile"`
+	InFlightPerLane int      `yaml:"in_flight_per_lane"`
+}
+
+// Score is who scores suspicious listings.
+type Score struct {
+	URL     string   `yaml:"url"`
+	Timeout Duration `yaml:"timeout"`
+	Token   Secret   `yaml:"-"`
+}
+
+// Listen is an address to serve on.
+type Listen struct {
+	Listen string `yaml:"listen"`
+}
+
+// Log is how the program reports.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Default is the embedded example, decoded.
+func Default() *Config {
+	var c Config
+	if err := yaml.UnmarshalWithOptions(example, &c, yaml.Strict()); err != nil {
+		panic("configs: the embedded defaults do not parse: " + err.Error()) // a test holds it
+	}
+	return &c
+}
+
+// Load reads a configuration file over the defaults and secrets from getenv.
+// path "" means defaults only. The result is valid.
+func Load(path string, getenv func(string) string) (*Config, error) {
+	c := Default()
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no configuration file %s: write one (`trawlmark config example > %s`) or leave out --config", path, filepath.Base(path))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the configuration could not be read: %w", err)
+		}
+		c.file = path
+		if err := decode(path, text, c); err != nil {
+			return nil, err
+		}
+	}
+	c.secrets(getenv)
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Config) secrets(getenv func(string) string) {
+	set := func(dst *Secret, name string) {
+		if v := getenv(name); v != "" {
+			*dst = Secret(v)
+		}
+	}
+	set(&c.Database.URL, "TRAWLMARK_DATABASE_URL")
+	set(&c.Redis.Password, "TRAWLMARK_REDIS_PASSWORD")
+	set(&c.Storage.AccessKey, "TRAWLMARK_S3_ACCESS_KEY")
+	set(&c.Storage.SecretKey, "TRAWLMARK_S3_SECRET_KEY")
+	set(&c.Score.Token, "TRAWLMARK_SCORER_TOKEN")
+	set(&c.Egress.Proxy, "TRAWLMARK_PROXY_URL")
+	for i := range c.Seal.TSAs {
+		set(&c.Seal.TSAs[i].Password, "TRAWLMARK_TSA_"+envName(c.Seal.TSAs[i].Name)+"_PASSWORD")
+	}
+}

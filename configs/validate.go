@@ -1,0 +1,142 @@
+package configs
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+func (c *Config) validate() error {
+	return errors.Join(c.validatePlaces(), c.validateTimes(), c.validateNumbers(), c.validateWords())
+}
+
+func (c *Config) validateWords() error {
+	var errs []error
+	oneOf := func(key, v string, allowed ...string) {
+		for _, a := range allowed {
+			if v == a {
+				return
+			}
+		}
+		errs = append(errs, c.fault(key, "%q is not one of: %s", v, strings.Join(allowed, ", ")))
+	}
+	oneOf("retention.mode", c.Retention.Mode, "GOVERNANCE", "COMPLIANCE")
+	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	oneOf("log.format", c.Log.Format, "text", "json")
+	if c.Crawler.Render != "" {
+		oneOf("crawler.render", c.Crawler.Render, "never", "auto", "always")
+	}
+	if strings.TrimSpace(c.Crawler.UserAgent) == "" {
+		errs = append(errs, c.fault("crawler.user_agent", "must not be empty: sites must be able to tell who asks"))
+	}
+	if strings.ContainsAny(c.Crawler.UserAgent, "\r\n") {
+		errs = append(errs, c.fault("crawler.user_agent", "must be one line"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validatePlaces() error {
+	var errs []error
+	if strings.TrimSpace(c.DataDir) == "" {
+		errs = append(errs, c.fault("data_dir", "must name a folder"))
+	}
+	for i, a := range c.Redis.Addresses {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			errs = append(errs, c.fault("redis.addresses", "entry %d, %q, is not host:port", i+1, a))
+		}
+	}
+	if c.Storage.Endpoint != "" {
+		if strings.Contains(c.Storage.Endpoint, "/") {
+			errs = append(errs, c.fault("storage.endpoint", "%q must be host or host:port, without scheme or path", c.Storage.Endpoint))
+		}
+		if c.Storage.AccessKey == "" || c.Storage.SecretKey == "" {
+			errs = append(errs, c.fault("storage.endpoint", "set TRAWLMARK_S3_ACCESS_KEY and TRAWLMARK_S3_SECRET_KEY in the environment, or leave the endpoint empty for the embedded server"))
+		}
+	}
+	for _, a := range c.Egress.Allow {
+		if _, err := netip.ParsePrefix(a); err != nil {
+			errs = append(errs, c.fault("egress.allow", "%q is not an address range such as 192.0.2.0/24", a))
+		}
+	}
+	for host, to := range c.Egress.Override {
+		if _, err := netip.ParseAddrPort(to); err != nil {
+			errs = append(errs, c.fault("egress.override", "%s: %q is not ip:port", host, to))
+		}
+	}
+	for _, l := range []struct{ key, v string }{{"console.listen", c.Console.Listen}, {"metrics.listen", c.Metrics.Listen}} {
+		if l.v == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(l.v); err != nil {
+			errs = append(errs, c.fault(l.key, "%q is not host:port", l.v))
+		}
+	}
+	for i, t := range c.Seal.TSAs {
+		if u, err := url.Parse(t.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			errs = append(errs, c.fault("seal.tsas", "entry %d: url %q is not http:// or https://", i+1, t.URL))
+		}
+		if t.Name == "" || t.Roots == "" {
+			errs = append(errs, c.fault("seal.tsas", "entry %d needs name and roots (a PEM file of the authority's root certificates)", i+1))
+		}
+	}
+	if c.Score.URL != "" {
+		if u, err := url.Parse(c.Score.URL); err != nil || u.Host == "" {
+			errs = append(errs, c.fault("score.url", "%q is not a URL", c.Score.URL))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateTimes() error {
+	var errs []error
+	between := func(key string, d Duration, lo, hi time.Duration) {
+		if d.D() < lo || d.D() > hi {
+			errs = append(errs, c.fault(key, "%s is not between %s and %s", d.D(), lo, hi))
+		}
+	}
+	const day = 24 * time.Hour
+	between("retention.untriaged", c.Retention.Untriaged, time.Minute, 36500*day)
+	between("retention.finding", c.Retention.Finding, time.Minute, 36500*day)
+	between("custody.every", c.Custody.Every, time.Second, day)
+	between("seal.max_skew", c.Seal.MaxSkew, time.Second, day)
+	between("seal.timeout", c.Seal.Timeout, time.Second, 10*time.Minute)
+	between("crawler.deadline", c.Crawler.Deadline, 5*time.Second, time.Hour)
+	between("chrome.recycle_age", c.Chrome.RecycleAge, time.Minute, day)
+	between("egress.dial_timeout", c.Egress.DialTimeout, 100*time.Millisecond, 2*time.Minute)
+	between("worker.lease", c.Worker.Lease, 2*time.Second, time.Hour)
+	between("worker.drain", c.Worker.Drain, time.Second, time.Hour)
+	between("dispatcher.tick", c.Dispatcher.Tick, 10*time.Millisecond, time.Minute)
+	between("dispatcher.reconcile", c.Dispatcher.Reconcile, 100*time.Millisecond, time.Hour)
+	between("score.timeout", c.Score.Timeout, 100*time.Millisecond, 10*time.Minute)
+	if c.Worker.Heartbeat.D() <= 0 || c.Worker.Heartbeat.D() > c.Worker.Lease.D()/2 {
+		errs = append(errs, c.fault("worker.heartbeat", "%s must be at most half of worker.lease (%s)", c.Worker.Heartbeat.D(), c.Worker.Lease.D()))
+	}
+	if c.Retention.Finding < c.Retention.Untriaged {
+		errs = append(errs, c.fault("retention.finding", "%s must not be shorter than retention.untriaged", c.Retention.Finding.D()))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateNumbers() error {
+	var errs []error
+	between := func(key string, n, lo, hi int64) {
+		if n < lo || n > hi {
+			errs = append(errs, c.fault(key, "%d is not between %d and %d", n, lo, hi))
+		}
+	}
+	between("worker.pools.http", int64(c.Worker.Pools.HTTP), 0, 1024)
+	between("worker.pools.browser", int64(c.Worker.Pools.Browser), 0, 256)
+	between("worker.pools.score", int64(c.Worker.Pools.Score), 0, 1024)
+	between("worker.pools.export", int64(c.Worker.Pools.Export), 0, 64)
+	between("worker.spool_limit", int64(c.Worker.SpoolLimit), 1<<20, 1<<50)
+	between("dispatcher.in_flight_per_lane", int64(c.Dispatcher.InFlightPerLane), 1, 1000)
+	between("chrome.contexts", int64(c.Chrome.Contexts), 1, 64)
+	between("chrome.recycle_after", int64(c.Chrome.RecycleAfter), 1, 100000)
+	between("chrome.recycle_rss", int64(c.Chrome.RecycleRSS), 100<<20, 1<<40)
+	between("crawler.max_body", int64(c.Crawler.MaxBody), 1<<10, 4<<30)
+	between("redis.db", int64(c.Redis.DB), 0, 15)
+	return errors.Join(errs...)
+}
