@@ -65,13 +65,6 @@ func Parse(b []byte) (*Manifest, error) {
 	if err := shallow(b); err != nil {
 		return nil, err
 	}
-	canonical, err := jcs.Transform(append([]byte{}, b...))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if !bytes.Equal(canonical, b) {
-		return nil, fmt.Errorf("%w: %s", ErrNotCanonical, firstDifference(b, canonical))
-	}
 	var m Manifest
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
@@ -85,8 +78,9 @@ func Parse(b []byte) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What the struct does not hold is not written again: this is what finds
-	// a missing member, a null list and a member in another case.
+	// One manifest has one text. This is what finds a member that is missing,
+	// twice or in another case, a null list, an escape that need not be,
+	// another order, and text that is not UTF-8.
 	if !bytes.Equal(again, b) {
 		return nil, fmt.Errorf("%w: %s", ErrNotCanonical, firstDifference(b, again))
 	}
