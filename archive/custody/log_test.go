@@ -1,10 +1,8 @@
 package custody
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	mathrand "math/rand/v2"
@@ -19,7 +17,7 @@ import (
 
 const testOrigin = "log.example.org/trawlmark"
 
-// bench is a log with everything below it in memory.
+// world is a log with everything below it in memory.
 type world struct {
 	t         testing.TB
 	vault     *vault.Mem
@@ -160,6 +158,3 @@ func TestWalk(t *testing.T) {
 		}
 	}
 }
-
-var _ = binary.BigEndian
-var _ = bytes.Equal

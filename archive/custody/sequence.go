@@ -196,29 +196,36 @@ func (l *Log) isPublished(ctx context.Context, size int64) (bool, error) {
 	return err == nil, err
 }
 
-// notBehind makes sure that the vault has no checkpoint beyond the head.
+// notBehind makes sure that the vault has no checkpoint beyond the head. One
+// that another process published meanwhile is none: once it was seen, the head
+// is read again, and must have got there.
 func (l *Log) notBehind(ctx context.Context) error {
-	for range 2 {
+	for seen := int64(-1); ; {
 		head, version, err := l.head(ctx)
 		if err != nil {
 			return err
+		}
+		if seen > head.Size || seen >= 0 && version == 0 {
+			return ErrBehind
 		}
 		after := ""
 		if version > 0 {
 			after = vault.CheckpointKey(head.Size)
 		}
-		newer := false
-		for _, err := range l.cfg.Vault.List(ctx, vault.CheckpointsPrefix, after) {
+		newer := ""
+		for info, err := range l.cfg.Vault.List(ctx, vault.CheckpointsPrefix, after) {
 			if err != nil {
 				return err
 			}
-			newer = true
+			newer = info.Key
 			break
 		}
-		if !newer {
+		if newer == "" {
 			return nil
 		}
-		// Another process may have moved the head meanwhile: look again.
+		var ok bool
+		if seen, ok = checkpointSize(newer); !ok {
+			return fmt.Errorf("%w: %s is no key of a checkpoint", ErrCorrupt, newer)
+		}
 	}
-	return ErrBehind
 }

@@ -139,6 +139,7 @@ type edge struct {
 	tiles   map[[2]int64][]byte // {level, n} -> hashes
 	entries []Entry             // of the partial bundle
 	added   map[int64]tlog.Hash // new hashes by stored index
+	fresh   []Entry             // new entries
 }
 
 // loadEdge reads the right edge of a tree and checks it against the root.
@@ -217,6 +218,7 @@ func (e *edge) extend(entries []Entry) (tlog.Tree, []object, error) {
 			e.added[at+int64(j)] = h
 		}
 	}
+	e.fresh = append(e.fresh, entries...)
 	to := from + int64(len(entries))
 	root, err := tlog.TreeHash(to, e)
 	if err != nil {
@@ -231,6 +233,27 @@ func (e *edge) extend(entries []Entry) (tlog.Tree, []object, error) {
 		objects = append(objects, object{vault.TileKey(t.L, t.N, t.W), "application/octet-stream", data})
 	}
 	return tlog.Tree{N: to, Hash: root}, objects, nil
+}
+
+// at gives the right edge of the tree that extend led to.
+func (e *edge) at(to tlog.Tree) (*edge, error) {
+	next := newEdge()
+	next.tree = to
+	for level := 0; to.N>>(level*tileHeight) > 0; level++ {
+		count := to.N >> (level * tileHeight)
+		t := tlog.Tile{H: tileHeight, L: level, N: count / tileWidth, W: int(count % tileWidth)}
+		if t.W == 0 {
+			continue
+		}
+		data, err := tlog.ReadTileData(t, e)
+		if err != nil {
+			return nil, err
+		}
+		next.tiles[[2]int64{int64(level), t.N}] = data
+	}
+	all := append(append([]Entry(nil), e.entries...), e.fresh...)
+	next.entries = all[len(all)-int(to.N%tileWidth):]
+	return next, nil
 }
 
 func (e *edge) bundles(entries []Entry) []object {
