@@ -62,3 +62,16 @@ func TextLen(n *html.Node, most int) int {
 	walk(n)
 	return total
 }
+
+// Alternates gives the addresses of the page's other languages, absolute.
+func (d *Document) Alternates() []string {
+	var out []string
+	for n := range d.root.Descendants() {
+		if n.Type == html.ElementNode && n.DataAtom == atom.Link && strings.EqualFold(attr(n, "rel"), "alternate") && attr(n, "hreflang") != "" && len(out) < 20 {
+			if u := d.Absolute(attr(n, "href")); u != "" {
+				out = append(out, u)
+			}
+		}
+	}
+	return out
+}
