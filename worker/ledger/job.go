@@ -65,7 +65,7 @@ type Work struct {
 	// Key makes two works of one fire the same: the second is not planned.
 	// Default: kind and canonical URL (or URL). Work that belongs to no watch
 	// is the same only if Key is set and equal.
-	Key string `json:"-"`
+	Key string `json:"key,omitempty"`
 }
 
 // Job is one queued piece of work.

@@ -1,0 +1,103 @@
+package lane
+
+import "github.com/redis/go-redis/v9"
+
+// The keys of all lanes share one hash slot, so that one script may touch what
+// it needs in a cluster too.
+const prefix = "{trawlmark:lanes}:"
+
+// since is there as long as Redis remembers: the instant it began to.
+const sinceKey = prefix + "since"
+
+func slotKey(lane string) string     { return prefix + "slot:" + lane }
+func gateKey(lane string) string     { return prefix + "gate:" + lane }
+func closedKey(lane string) string   { return prefix + "closed:" + lane }
+func pausedKey(lane string) string   { return prefix + "paused:" + lane }
+func responseKey(lane string) string { return prefix + "response:" + lane }
+
+// All times are microseconds; a double holds them exactly until the year 2255.
+const luaNow = `
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+`
+
+// reserve takes the next slot if it comes within maxwait.
+// KEYS: since, slot, closed, paused, response
+// ARGV: floor, maximum, factor, burst, maxwait
+// Returns {"forgot"} | {"paused", 0, by} | {"closed", wait, reason} |
+// {"later", wait, delay} | {"slot", wait, delay, slot time, written, previous}
+var reserve = redis.NewScript(luaNow + `
+local since = redis.call('GET', KEYS[1])
+if not since then return {'forgot'} end
+local by = redis.call('GET', KEYS[4])
+if by then return {'paused', 0, by} end
+local closed = redis.call('GET', KEYS[3])
+if closed then
+	local till, why = string.match(closed, '^(%d+) (.*)$')
+	if tonumber(till) > now then return {'closed', tonumber(till) - now, why} end
+end
+local floor, maximum, factor, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local delay = floor
+local response = redis.call('GET', KEYS[5])
+if response then delay = math.ceil(math.max(floor, math.min(factor * response, maximum))) end
+-- base is the arrival that the last increment was added to. The increment is
+-- added anew with today's delay: one that has grown holds for the next slot.
+local base = tonumber(since)
+local previous = redis.call('GET', KEYS[2])
+if previous then base = tonumber(previous) end
+local due = base + delay
+local slot = math.max(now, due - (burst - 1) * delay)
+if slot - now > tonumber(ARGV[5]) then return {'later', slot - now, delay} end
+local written = string.format('%.0f', math.max(due, slot))
+redis.call('SET', KEYS[2], written, 'PX', math.ceil((written - now + (burst + 1) * math.max(delay, maximum)) / 1000) + 1000)
+return {'slot', slot - now, delay, slot, written, previous or ''}
+`)
+
+// giveBack undoes a reservation that is still the newest.
+// KEYS: slot. ARGV: written, previous
+var giveBack = redis.NewScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') end
+return 1
+`)
+
+// shut closes a lane for a duration from now; it never opens it earlier.
+// KEYS: closed. ARGV: duration, reason
+var shut = redis.NewScript(luaNow + `
+local till = now + ARGV[1]
+local there = redis.call('GET', KEYS[1])
+if there and tonumber(string.match(there, '^%d+')) >= till then return 0 end
+redis.call('SET', KEYS[1], string.format('%.0f', till) .. ' ' .. ARGV[2], 'PX', math.ceil(ARGV[1] / 1000) + 1)
+return 1
+`)
+
+// remember says that Redis knows all that the ledger knew.
+// KEYS: since
+var remember = redis.NewScript(luaNow + `
+return redis.call('SET', KEYS[1], string.format('%.0f', now), 'NX') and 1 or 0
+`)
+
+// observe keeps a moving average of the response time: up by half of the
+// difference, down by a tenth, and never down for a failure.
+// KEYS: response. ARGV: response time, 1 for a good answer
+var observe = redis.NewScript(`
+local took = tonumber(ARGV[1])
+local old = tonumber(redis.call('GET', KEYS[1]) or took)
+local new = old
+if took > old then new = old + (took - old) / 2 elseif ARGV[2] == '1' then new = old - (old - took) / 10 end
+redis.call('SET', KEYS[1], string.format('%.0f', new), 'EX', 86400)
+return string.format('%.0f', new)
+`)
+
+// look tells about a lane without changing it.
+// KEYS: since, slot, closed, paused, response
+var look = redis.NewScript(luaNow + `
+local closed = redis.call('GET', KEYS[3])
+local wait, why = 0, ''
+if closed then
+	local till, text = string.match(closed, '^(%d+) (.*)$')
+	if tonumber(till) > now then wait, why = tonumber(till) - now, text end
+end
+return {redis.call('EXISTS', KEYS[1]), wait, why, redis.call('GET', KEYS[4]) or '', redis.call('EXISTS', KEYS[4]),
+	tonumber(redis.call('GET', KEYS[5]) or 0)}
+`)
