@@ -159,7 +159,6 @@ func (s compiledSource) take(text string) (string, bool) {
 		if m == nil {
 			return "", false
 		}
-		text = m[len(m)-1]
 		if len(m) > 1 {
 			text = ""
 			for _, g := range m[1:] {

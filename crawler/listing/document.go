@@ -230,6 +230,9 @@ func (d *Document) Language() string {
 	return ""
 }
 
+// archived is what web archives put before the addresses of a page they show.
+var archived = regexp.MustCompile(`^https?://web\.archive\.org/web/[0-9a-z_]+/(?:https?:/)?/?$|^https?://web\.archive\.org/web/[0-9]+[a-z_]*/`)
+
 var langTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
 // CanonicalLinks are the addresses that the page gives for itself, absolute:
@@ -238,7 +241,7 @@ func (d *Document) CanonicalLinks() []string {
 	var out []string
 	for _, l := range []string{d.canon, d.Meta("og:url")} {
 		if abs := d.Absolute(l); abs != "" {
-			out = append(out, abs)
+			out = append(out, archived.ReplaceAllString(abs, ""))
 		}
 	}
 	return out

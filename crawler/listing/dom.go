@@ -185,7 +185,7 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 	if err != nil || m.Amount.IsZero() {
 		return priceSpot{}, false
 	}
-	if nums := scanNumbers(plainDigits(text)); len(nums) > 2 || len(nums) == 2 && m.High == nil {
+	if nums := scanNumbers(plainDigits(text)); len(nums) > 1 && m.High == nil && !sameNumbers(nums) {
 		return priceSpot{}, false
 	}
 	strike := n.DataAtom == atom.Del || n.DataAtom == atom.S
@@ -201,6 +201,17 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 		return priceSpot{}, false
 	}
 	return priceSpot{node: n, money: m, text: text, path: cssPath(n), strike: strike}, true
+}
+
+// sameNumbers reports whether a text repeats one number: once for the eye and
+// once for the screen reader.
+func sameNumbers(nums []number) bool {
+	for _, n := range nums[1:] {
+		if n.text != nums[0].text {
+			return false
+		}
+	}
+	return len(nums) <= 3
 }
 
 // contextOf gives the text of the small box around an element.
@@ -244,6 +255,7 @@ var labels = map[string]FieldName{
 	"sold by": SellerName, "seller": SellerName, "verkauf durch": SellerName, "verkäufer": SellerName, "vendido por": SellerName, "vendu par": SellerName, "venduto da": SellerName, "vendedor": SellerName, "卖家": SellerName, "出品者": SellerName, "販売元": SellerName, "vendor": SellerName,
 	"ships from": ShipsFrom, "shipping from": ShipsFrom, "dispatched from": ShipsFrom, "versand aus": ShipsFrom, "versandort": ShipsFrom, "enviado desde": ShipsFrom, "発送元の地域": ShipsFrom, "发货地": ShipsFrom, "ship from": ShipsFrom, "отправка из": ShipsFrom,
 	"item location": Location, "location": Location, "artikelstandort": Location, "standort": Location, "lieu où se trouve": Location, "ubicación": Location, "located in": Location,
+	"sku": ItemID, "item #": ItemID, "item no": ItemID, "item number": ItemID, "artikelnummer": ItemID, "art.-nr": ItemID, "商品番号": ItemID, "product code": ItemID, "référence": ItemID, "referencia": ItemID, "商品id": ItemID,
 	"min. order": MinimumOrder, "minimum order": MinimumOrder, "moq": MinimumOrder, "起批量": MinimumOrder,
 }
 

@@ -17,8 +17,14 @@ type Context struct {
 	Currency  string // the host sells in; "" several or unknown
 	Language  string // of the host
 	Canonical string
-	ItemID    string // from the address
-	Rules     *Rules // of the site, compiled; nil for none
+	ItemID    string // from the address, sure
+	// Slug is what the address calls the item where the site is not known: a
+	// number or a name, not sure.
+	Slug string
+	// Shop says that the site is one shop, whose name is the seller's when
+	// nothing else is.
+	Shop  bool
+	Rules *Rules // of the site, compiled; nil for none
 }
 
 // extraction is one run of Extract.
@@ -41,13 +47,29 @@ func (d *Document) Extract(ctx Context) *Listing {
 	if ctx.ItemID != "" {
 		e.add(Candidate{Field: ItemID, Raw: ctx.ItemID, Source: "url", Path: "address", Confidence: .97})
 	}
+	if ctx.Slug != "" {
+		conf := .42
+		if slugIsID(ctx.Slug) {
+			conf = .6
+		}
+		e.add(Candidate{Field: ItemID, Raw: ctx.Slug, Source: "url", Path: "address", Confidence: conf})
+	}
 	e.addRules()
 	e.addLD()
 	e.addItems()
 	e.addMeta()
 	e.addState()
 	e.addDOM()
+	if name := d.Meta("og:site_name"); ctx.Shop && name != "" {
+		e.add(Candidate{Field: SellerName, Raw: name, Source: "opengraph", Path: "og:site_name (the shop itself)", Confidence: .32})
+	}
 	return e.reconcile()
+}
+
+// slugIsID reports whether a part of an address looks like a number of the
+// shop's, not like a title.
+func slugIsID(s string) bool {
+	return strings.ContainsAny(s, "0123456789") && strings.Count(s, "-") < 2 || len(s) <= 8 && !strings.Contains(s, "-")
 }
 
 func (d *Document) markDecoys(r *Rules) {
@@ -196,7 +218,7 @@ func (e *extraction) addPrice(f FieldName, raw, high, currency, source, path str
 		return
 	}
 	code := CurrencyCode(currency, e.hints("")...)
-	m, err := ParsePrice(raw, Hint{Machine: source == "jsonld" || source == "microdata" || source == "rdfa" || source == "state", Currencies: e.hints(code)})
+	m, err := ParsePrice(raw, Hint{Machine: source != "opengraph", Currencies: e.hints(code), Alone: true})
 	if err != nil {
 		return
 	}

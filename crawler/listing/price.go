@@ -36,6 +36,9 @@ type Hint struct {
 	Decimal rune
 	// Machine says that the text was written for programs: "1234.5".
 	Machine bool
+	// Alone says that the text must be nothing but one price: words beside it
+	// mean that it is something else.
+	Alone bool
 }
 
 // ErrNoPrice says that a text holds no price.
@@ -63,6 +66,9 @@ func ParsePrice(text string, hint Hint) (Money, error) {
 	i, sym := chooseNumber(text, nums, marks)
 	if i < 0 {
 		return Money{}, fmt.Errorf("%w: %q has a number, but not an amount", ErrNoPrice, clipRunes(text, 60))
+	}
+	if hint.Alone && !alone(text, marks) {
+		return Money{}, fmt.Errorf("%w: %q is more than a price", ErrNoPrice, clipRunes(text, 60))
 	}
 	m := Money{Text: nums[i].text}
 	var codes string
@@ -105,6 +111,20 @@ func refine(symbol, codes string, marks []mark, context string, nums []number) (
 		}
 	}
 	return symbol, codes
+}
+
+// alone reports whether a text has no letters but its currency's and those
+// that make a range.
+func alone(text string, marks []mark) bool {
+	for i := len(marks) - 1; i >= 0; i-- {
+		text = text[:marks[i].start] + " " + text[marks[i].end:]
+	}
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if !isRangeWord(word) && word != "from" && word != "ab" && word != "от" {
+			return false
+		}
+	}
+	return true
 }
 
 // mark is a currency in a text.

@@ -32,7 +32,7 @@ type Source struct {
 	Attr  string `yaml:"attr"`  // with CSS: this attribute instead of the text
 	Own   bool   `yaml:"own"`   // with CSS: only the text of the element itself, not of its children
 	All   bool   `yaml:"all"`   // every match is a candidate, for fields that have several
-	Match string `yaml:"match"` // regular expression the text must match; group 1 (or all of it) is taken
+	Match string `yaml:"match"` // regular expression the text must match; its first group that took part is the value, without groups the whole text
 	Value string `yaml:"value"` // what the presence means ("sold"), instead of the text
 	Minor int    `yaml:"minor"` // the number is in units of 10^-minor (2: cents)
 	// Machine says that the number has a decimal point and no grouping.

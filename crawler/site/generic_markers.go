@@ -37,6 +37,10 @@ func genericMarkers() Markers {
 		Sold: []Marker{
 			{CSS: `button[disabled], [data-testid*="sold"], [class*="sold-out"], [class*="soldOut"], [class*="item-sold"]`, Text: `^\W*(?:sold(?: out)?|verkauft|vendu|venduto|vendido|売り切れ(?:ました)?|已售出|売約済)\W*$`},
 		},
+		Shell: []Marker{
+			{CSS: `#root:empty, #app:empty, #__next:empty, #__nuxt:empty, #__layout:empty, #react-root:empty, app-root:empty, #main:empty, #container:empty, #root > div:only-child:empty`},
+			{CSS: `noscript`, Text: `(?i)(?:enable|activate|turn on|need) javascript|javascript (?:is )?(?:required|disabled)|activ(?:a|er|ar|ieren).{0,20}javascript`},
+		},
 		Empty: []Marker{
 			{CSS: `h1, h2, h3, h4, p, div[class*="empty"], div[class*="no-result"], div[class*="noResult"], [class*="NoResult"], [class*="nullsearch"], [class*="no_result"], span`, Text: emptyText},
 		},

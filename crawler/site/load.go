@@ -351,7 +351,15 @@ func (s *Site) compilePages(c *checker) {
 var placeholder = regexp.MustCompile(`\{([a-z0-9:]+)\}`)
 
 func (s *Site) checkCanonical(c *checker, at string, p *PageRule) {
+	for _, m := range placeholder.FindAllStringSubmatch(p.ID, -1) {
+		if !slices.Contains(p.groups(), m[1]) {
+			c.bad(at+".id", "{%s} is no named group of path or query", m[1])
+		}
+	}
 	for _, m := range placeholder.FindAllStringSubmatch(p.Canonical, -1) {
+		if m[1] == "id" && p.ID != "" {
+			continue
+		}
 		if m[1] != "host" && m[1] != "domain" && !slices.Contains(p.groups(), m[1]) {
 			c.bad(at+".canonical", "{%s} is no named group of path or query", m[1])
 		}

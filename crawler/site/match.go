@@ -119,12 +119,16 @@ func (s *Site) match(u *url.URL, host string) *Match {
 		if !ok {
 			continue
 		}
+		fill := func(template string) string {
+			return placeholder.ReplaceAllStringFunc(template, func(ph string) string { return groups[ph[1:len(ph)-1]] })
+		}
+		if p.ID != "" {
+			groups["id"] = fill(p.ID)
+		}
 		m.Kind, m.ItemID = p.Kind, groups["id"]
 		if p.Canonical != "" {
 			groups["host"], groups["domain"] = host, s.hostName
-			m.Canonical = placeholder.ReplaceAllStringFunc(p.Canonical, func(ph string) string {
-				return groups[ph[1:len(ph)-1]]
-			})
+			m.Canonical = fill(p.Canonical)
 		}
 		break
 	}

@@ -55,6 +55,7 @@ func (p *page) context() listing.Context {
 	return listing.Context{
 		Site: p.match.Site.Name, Country: p.match.Site.Country, Currency: p.match.Site.Currency, Language: p.match.Site.Language,
 		Canonical: p.match.Canonical, ItemID: p.knownID(), Rules: &p.match.Site.Listing,
+		Slug: p.slug(), Shop: p.match.Site.Generic,
 	}
 }
 
@@ -64,6 +65,19 @@ func (p *page) knownID() string {
 		return ""
 	}
 	return p.match.ItemID
+}
+
+// slug is what an unknown shop's address calls the item.
+func (p *page) slug() string {
+	if !p.match.Site.Generic {
+		return ""
+	}
+	for _, u := range append([]string{p.FinalURL}, p.doc.CanonicalLinks()...) {
+		if m := p.set.For(u); m.ItemID != "" && m.Kind != KindSearch {
+			return m.ItemID
+		}
+	}
+	return ""
 }
 
 // decideKind corrects the kind by what the page holds.
@@ -84,9 +98,19 @@ func (p *page) decideKind() {
 			m.Kind = KindSearch
 		case many && m.Site.Generic && !one && !p.item.Has(listing.Price):
 			m.Kind = KindSearch
+		case m.Site.Generic && m.Kind == KindOther && p.looksLikeItem():
+			m.Kind = KindListing
 		}
 	}
 	p.match = &m
+}
+
+// looksLikeItem reports a page without structured data that a person would
+// take for an item's: one heading, and one price close below it.
+func (p *page) looksLikeItem() bool {
+	price, ok := p.item.Fields[listing.Price]
+	title, titled := p.item.Fields[listing.Title]
+	return ok && titled && price.Confidence >= .55 && title.Path == "h1" && title.Confidence >= .55
 }
 
 func (p *page) anyHolds(list []Marker) bool {

@@ -17,6 +17,9 @@ type PageRule struct {
 	Path      string            `yaml:"path"`
 	Query     map[string]string `yaml:"query"`
 	Canonical string            `yaml:"canonical"`
+	// ID builds the item's id of several groups ("{site}{num}"), where no
+	// single one is it.
+	ID string `yaml:"id"`
 
 	host, path *regexp.Regexp
 	query      map[string]*regexp.Regexp
