@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -81,7 +82,7 @@ func tlsSentence(err error) string {
 		return "the server's certificate is not valid: " + invalid.Error()
 	case errors.As(err, &verify):
 		return "the server's certificate could not be verified: " + verify.Err.Error()
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "the server does not speak TLS on this port"
 	case errors.As(err, &echError):
 		return "the server rejected encrypted client hello"
