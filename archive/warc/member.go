@@ -80,11 +80,7 @@ func (m *members) writeRecord(ctx context.Context, r *record) error {
 		return err
 	}
 	out := &tally{w: m.w, sum: sha256.New()}
-	level := gzip.DefaultCompression
-	if r.squeezed {
-		level = gzip.BestSpeed
-	}
-	z, err := m.gzip(level, out)
+	z, err := m.gzip(levelOf(r.squeezed), out)
 	if err != nil {
 		return err
 	}
@@ -196,6 +192,13 @@ func (m *members) stream(ctx context.Context, w io.Writer, b capture.Body) (int6
 		return n, errChanged
 	}
 	return n, nil
+}
+
+func levelOf(squeezed bool) int {
+	if squeezed {
+		return gzip.BestSpeed
+	}
+	return gzip.DefaultCompression
 }
 
 func (m *members) gzip(level int, w io.Writer) (*gzip.Writer, error) {
