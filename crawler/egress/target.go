@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -66,7 +67,11 @@ var hostProfile = idna.New(idna.MapForLookup(), idna.Transitional(false),
 
 func normalHost(host string) (string, error) {
 	ascii, err := hostProfile.ToASCII(host)
-	if err != nil {
+	if err != nil || !utf8.ValidString(host) {
+		return "", hostError("not a host name")
+	}
+	// Whoever parses it again must get the same.
+	if again, err := hostProfile.ToASCII(ascii); err != nil || again != ascii {
 		return "", hostError("not a host name")
 	}
 	ascii = strings.TrimSuffix(strings.ToLower(ascii), ".")
