@@ -2,7 +2,7 @@ package render
 
 import (
 	"fmt"
-	"strings"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 
@@ -22,12 +22,10 @@ func (r *recorder) loadingFinished(s session, ev *network.EventLoadingFinished) 
 		return
 	}
 	switch {
-	case h.received > r.req.MaxBodyBytes:
-		h.ex.Truncated = capture.ByLength
-		h.ex.MissingBody = fmt.Sprintf("the body of %d bytes is larger than the limit of %d", h.received, r.req.MaxBodyBytes)
+	case h.ex.Truncated == capture.ByLength:
+		r.cut(h, capture.ByLength, fmt.Sprintf("the body is larger than the limit of %d bytes", r.req.MaxBodyBytes))
 	case r.over:
-		h.ex.Truncated = capture.ByLength
-		h.ex.MissingBody = fmt.Sprintf("all bodies together are larger than the limit of %d bytes", r.req.MaxTotalBytes)
+		r.cut(h, capture.ByLength, fmt.Sprintf("all bodies together are larger than the limit of %d bytes", r.req.MaxTotalBytes))
 	default:
 		r.askBody(s, h)
 	}
@@ -42,35 +40,127 @@ func bodiless(e *capture.Exchange) bool {
 func (r *recorder) askBody(s session, h *hop) {
 	r.bodies++
 	h.asked = true
-	post(s, network.GetResponseBody, network.GetResponseBodyParams{RequestID: h.id},
-		func(res network.GetResponseBodyResult, err error) {
-			if err != nil && h.sess.id != s.id {
-				// The event came over another session than the answer did.
-				post(h.sess, network.GetResponseBody, network.GetResponseBodyParams{RequestID: h.id},
-					func(res network.GetResponseBodyResult, err error) { r.body(h, res, err) })
-				return
-			}
-			r.body(h, res, err)
-		})
+	var ask func(s session, try int)
+	ask = func(s session, try int) {
+		post(s, network.GetResponseBody, network.GetResponseBodyParams{RequestID: h.id},
+			func(res network.GetResponseBodyResult, err error) {
+				switch recoded := err == nil && h.recoded(res); {
+				case err != nil && h.sess.id != s.id:
+					// The event came over another session than the answer did.
+					ask(h.sess, try)
+				case recoded && try < maxBodyTries:
+					// The bytes are on their way from the network process; what
+					// came is the page's own copy, as text.
+					time.AfterFunc(bodyRetry<<try, func() {
+						s.in.put(item{run: func() { ask(s, try+1) }})
+					})
+				default:
+					r.body(h, res, err)
+				}
+			})
+	}
+	ask(s, 0)
+}
+
+const (
+	maxBodyTries = 4
+	bodyRetry    = 20 * time.Millisecond
+)
+
+// recoded reports whether what came is text that is not the bytes sent: Chrome
+// decodes text by its charset and hands over UTF-8 without a byte order mark.
+func (h *hop) recoded(res network.GetResponseBodyResult) bool {
+	return !res.Base64encoded && h.received > 0 && int64(len(res.Body)) != h.received
 }
 
 func (r *recorder) body(h *hop, res network.GetResponseBodyResult, err error) {
 	r.bodies--
 	switch {
 	case err == nil:
-		h.ex.Body = r.kept.keep(res.Body)
-		h.text = !res.Base64encoded
-		if h.text && int64(len(res.Body)) != h.received && !utf8Charset(h.charset) {
-			r.miss("bytes", h.ex.URL, fmt.Sprintf("only the text of the body could be had, not its bytes in %s", h.charset))
+		h.ex.Body, h.ex.MissingBody = r.kept.keep(res.Body), ""
+		if h.recoded(res) {
+			r.miss("bytes", h.ex.URL, "the body is its text in UTF-8, because its bytes could not be had"+inCharset(h.charset))
 		}
 	case h.received == 0:
 		// Nothing came, and Chrome keeps nothing of nothing.
-		h.ex.Body = capture.Bytes(nil)
+		h.ex.Body, h.ex.MissingBody = capture.Bytes(nil), ""
 	default:
 		h.ex.MissingBody = "Chrome did not hand the body over: " + err.Error()
 	}
 }
 
-func utf8Charset(c string) bool {
-	return c == "" || strings.EqualFold(c, "utf-8") || strings.EqualFold(c, "us-ascii")
+func inCharset(c string) string {
+	if c == "" {
+		return ""
+	}
+	return ", sent as " + c
+}
+
+// dataReceived counts a body as it comes. One that grows beyond the limit is
+// not waited for any more: it may have no end.
+func (r *recorder) dataReceived(ev *network.EventDataReceived) {
+	t := r.byID[ev.RequestID]
+	if t == nil || t.last() == nil {
+		return
+	}
+	h := t.last()
+	h.received += ev.DataLength
+	r.total += ev.DataLength
+	r.over = r.over || r.total > r.req.MaxTotalBytes
+	if h.received > r.req.MaxBodyBytes && h.ex.Truncated == "" && !h.done {
+		r.landed(h)
+		r.cut(h, capture.ByLength, fmt.Sprintf("the body is larger than the limit of %d bytes", r.req.MaxBodyBytes))
+	}
+}
+
+// takeOpen asks for what there is of every body still on its way. Chrome gives
+// a part of what the page's cache holds (images, style sheets, scripts), but
+// not of documents nor of what scripts read.
+func (r *recorder) takeOpen(why capture.Truncation) {
+	for _, h := range r.order {
+		if !h.answered || h.done || h.asked || h.ex.Truncated != "" || bodiless(h.ex) || endlessKind(h.kind) {
+			continue
+		}
+		r.cut(h, why, "still loading when the capture ended")
+		if partly(h.kind) {
+			r.takePart(h)
+		}
+	}
+}
+
+// partly reports whether Chrome gives out unfinished bodies of a kind.
+func partly(t network.ResourceType) bool {
+	switch t {
+	case network.ResourceTypeImage, network.ResourceTypeStylesheet, network.ResourceTypeScript, network.ResourceTypeFont:
+		return true
+	}
+	return false
+}
+
+func (r *recorder) takePart(h *hop) {
+	r.bodies++
+	h.asked = true
+	post(h.sess, network.GetResponseBody, network.GetResponseBodyParams{RequestID: h.id},
+		func(res network.GetResponseBodyResult, err error) {
+			r.bodies--
+			if err != nil || len(res.Body) == 0 {
+				return // MissingBody says why
+			}
+			h.ex.MissingBody = ""
+			h.ex.Body = r.kept.keep(res.Body[:min(int64(len(res.Body)), r.req.MaxBodyBytes)])
+			if h.recoded(res) {
+				r.miss("bytes", h.ex.URL, "the part is text in UTF-8, because its bytes could not be had"+inCharset(h.charset))
+			}
+		})
+}
+
+// cut says that a body is not whole.
+func (r *recorder) cut(h *hop, how capture.Truncation, why string) {
+	h.ex.Truncated = how
+	h.ex.MissingBody = fmt.Sprintf("%s, after %d bytes", why, h.received)
+}
+
+// endlessKind reports whether a kind of exchange has no end by its nature.
+func endlessKind(t network.ResourceType) bool {
+	return t == network.ResourceTypeWebSocket || t == network.ResourceTypeEventSource
 }

@@ -53,6 +53,9 @@ type Config struct {
 	// Quiet is how long no request may be in flight for the page to count as
 	// settled. Default 400 ms.
 	Quiet time.Duration
+	// IdleWait is how long after its load event a page that is never quiet is
+	// waited for. Default 10 seconds.
+	IdleWait time.Duration
 	// Sandbox is the policy. Default SandboxAuto.
 	Sandbox Sandbox
 	// UID and GID are whom Chrome runs as when we are root. Default 65534
@@ -98,6 +101,9 @@ func (c Config) withDefaults() Config {
 	if c.Quiet == 0 {
 		c.Quiet = 400 * time.Millisecond
 	}
+	if c.IdleWait == 0 {
+		c.IdleWait = 10 * time.Second
+	}
 	if c.Sandbox == "" {
 		c.Sandbox = SandboxAuto
 	}
@@ -134,7 +140,7 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		key string
 		d   time.Duration
-	}{{"recycle_age", c.RecycleAge}, {"step_timeout", c.StepTimeout}, {"start_timeout", c.StartTimeout}, {"quiet", c.Quiet}} {
+	}{{"recycle_age", c.RecycleAge}, {"step_timeout", c.StepTimeout}, {"start_timeout", c.StartTimeout}, {"quiet", c.Quiet}, {"idle_wait", c.IdleWait}} {
 		if d.d < 0 {
 			return fmt.Errorf("%s: %s is negative", d.key, d.d)
 		}

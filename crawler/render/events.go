@@ -24,7 +24,7 @@ func (v *visit) handle(m *cdproto.Message) {
 	s := session{c: v.ch.conn, id: m.SessionID, in: v.in}
 	switch m.Method {
 	case cdproto.EventTargetAttachedToTarget:
-		on(v, m, func(ev *target.EventAttachedToTarget) { v.attached(s, ev) })
+		on(v, m, v.attached)
 	case cdproto.EventTargetDetachedFromTarget:
 		on(v, m, v.detached)
 	case cdproto.EventInspectorTargetCrashed:
@@ -167,13 +167,13 @@ func (v *visit) isMain(f cdp.FrameID) bool { return f != "" && string(f) == stri
 
 // attached sets up a new page, frame or worker before it does anything: it is
 // halted until runIfWaitingForDebugger.
-func (v *visit) attached(parent session, ev *target.EventAttachedToTarget) {
+func (v *visit) attached(ev *target.EventAttachedToTarget) {
 	t := ev.TargetInfo
 	s := session{c: v.ch.conn, id: ev.SessionID, in: v.in}
 	if _, again := v.known[t.TargetID]; again {
-		// A service worker is announced by the browser and by its page.
+		// A service worker is announced by the browser and by its page. The
+		// second session stays, idle: detaching it loses bodies of the first.
 		post(s, runtime.RunIfWaitingForDebugger, cdp.Empty{}, nil)
-		post(parent, target.DetachFromTarget, target.DetachFromTargetParams{SessionID: ev.SessionID}, nil)
 		return
 	}
 	v.known[t.TargetID] = ev.SessionID
@@ -188,13 +188,17 @@ func (v *visit) attached(parent session, ev *target.EventAttachedToTarget) {
 			note(&v.res.Popups, t.URL)
 		}
 		post(session{c: v.ch.conn}, target.CloseTarget, target.CloseTargetParams{TargetID: t.TargetID}, nil)
+		if t.CanAccessOpener {
+			// A halted popup would halt its opener, whose process it shares.
+			post(s, runtime.RunIfWaitingForDebugger, cdp.Empty{}, nil)
+		}
 	case t.Type == "page", t.Type == "iframe":
-		v.enable(s)
+		v.enable(s, nil)
 		post(s, page.Enable, page.EnableParams{}, nil)
 		v.emulate(s, false)
 		post(s, runtime.RunIfWaitingForDebugger, cdp.Empty{}, nil)
 	case strings.HasSuffix(t.Type, "worker"):
-		v.enable(s)
+		v.enable(s, nil)
 		if v.res.UserAgent != v.ch.userAgent || v.req.AcceptLanguage != "" {
 			post(s, emulation.SetUserAgentOverride, v.userAgent(), nil)
 		}
@@ -206,7 +210,7 @@ func (v *visit) attached(parent session, ev *target.EventAttachedToTarget) {
 
 // enable asks a session for its traffic and for what it starts itself. Nobody
 // waits for the replies.
-func (v *visit) enable(s session) {
+func (v *visit) enable(s session, durable func(cdp.Empty, error)) {
 	yes, total, one, postMax := true, v.req.MaxTotalBytes, v.req.MaxBodyBytes, int64(1<<20)
 	post(s, network.Enable, network.EnableParams{
 		MaxTotalBufferSize: &total, MaxResourceBufferSize: &one, MaxPostDataSize: &postMax,
@@ -214,7 +218,7 @@ func (v *visit) enable(s session) {
 	// Without this, bodies of text come decoded by their charset, not as bytes.
 	post(s, network.ConfigureDurableMessages, network.ConfigureDurableMessagesParams{
 		MaxTotalBufferSize: &total, MaxResourceBufferSize: &one,
-	}, nil)
+	}, durable)
 	post(s, inspector.Enable, cdp.Empty{}, nil)
 	post(s, log.Enable, cdp.Empty{}, nil)
 	post(s, target.SetAutoAttach, target.SetAutoAttachParams{
@@ -223,7 +227,20 @@ func (v *visit) enable(s session) {
 }
 
 func (v *visit) userAgent() emulation.SetUserAgentOverrideParams {
-	return emulation.SetUserAgentOverrideParams{UserAgent: v.res.UserAgent, AcceptLanguage: v.req.AcceptLanguage}
+	return emulation.SetUserAgentOverrideParams{UserAgent: v.res.UserAgent, AcceptLanguage: languages(v.req.AcceptLanguage)}
+}
+
+// languages takes the weights out of an Accept-Language value: Chrome wants
+// the list alone and makes the weights itself.
+func languages(accept string) string {
+	var out []string
+	for l := range strings.SplitSeq(accept, ",") {
+		l, _, _ = strings.Cut(l, ";")
+		if l = strings.TrimSpace(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, ",")
 }
 
 func (v *visit) emulate(s session, main bool) {
@@ -254,11 +271,24 @@ func (v *visit) emulated(what string, main bool) func(cdp.Empty, error) {
 }
 
 // setUpPage prepares the main page and sends it off. The navigation waits for
-// the reply to the last command: until the page's process has confirmed them,
-// a navigation into a new process starts there without them, and the first
-// requests are lost.
+// two replies. Until the page's process has confirmed what was enabled (the
+// last command stands for all), a navigation into a new process starts there
+// without it, and the first requests are lost; and until the network process
+// keeps bodies, the document's comes as recoded text.
 func (v *visit) setUpPage(s session) {
-	v.enable(s)
+	waiting := 2
+	ready := func() {
+		if waiting--; waiting == 0 && v.crashed == "" {
+			v.asked = true
+			post(s, page.Navigate, page.NavigateParams{URL: v.req.URL}, v.navigated)
+		}
+	}
+	v.enable(s, func(_ cdp.Empty, err error) {
+		if err != nil {
+			v.rec.miss("bytes", "", "this Chrome cannot keep bodies as bytes; text may come recoded: "+err.Error())
+		}
+		ready()
+	})
 	post(s, page.Enable, page.EnableParams{}, nil)
 	post(s, runtime.Enable, cdp.Empty{}, nil)
 	v.emulate(s, true)
@@ -266,10 +296,8 @@ func (v *visit) setUpPage(s session) {
 	post(s, page.SetLifecycleEventsEnabled, page.SetLifecycleEventsEnabledParams{Enabled: true}, func(_ cdp.Empty, err error) {
 		if err != nil {
 			v.crashed = "the page could not be set up: " + err.Error()
-			return
 		}
-		v.asked = true
-		post(s, page.Navigate, page.NavigateParams{URL: v.req.URL}, v.navigated)
+		ready()
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
@@ -38,7 +39,7 @@ func profileRoot(t testing.TB) string {
 // testConfig skips the test when there is no Chrome, or fails it in CI.
 func testConfig(t testing.TB) Config {
 	t.Helper()
-	cfg := Config{ProfileRoot: profileRoot(t), ChromePath: os.Getenv("TRAWLMARK_TEST_CHROME")}
+	cfg := Config{ProfileRoot: profileRoot(t), IdleWait: 3 * time.Second, ChromePath: os.Getenv("TRAWLMARK_TEST_CHROME")}
 	if testing.Verbose() {
 		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
@@ -272,4 +273,24 @@ func mustBeFine(t testing.TB, r *Result) {
 	if r.Outcome != "" || len(r.Missing) > 0 {
 		t.Fatalf("outcome %q, evidence %q, missing %+v, settled %q, console %q", r.Outcome, r.Evidence, r.Missing, r.Settled, r.Console)
 	}
+}
+
+// echoSocket is a WebSocket (RFC 6455) that answers its first message with
+// "echo" and then stays open.
+func echoSocket(w http.ResponseWriter, r *http.Request) {
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	c, rw, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
+	rw.Flush()
+	if _, err := rw.ReadByte(); err != nil {
+		return
+	}
+	rw.WriteString("\x81\x04echo")
+	rw.Flush()
+	io.Copy(io.Discard, rw)
 }

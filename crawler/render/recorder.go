@@ -37,8 +37,10 @@ type recorder struct {
 	bodies int                 // body requests not answered yet
 	total  int64               // bytes of bodies announced so far
 	over   bool                // total is beyond MaxTotalBytes
-	kept   *keeper
-	misses []capture.Missing
+	// stopped is why we stopped loading, when we did.
+	stopped capture.Truncation
+	kept    *keeper
+	misses  []capture.Missing
 }
 
 func newRecorder(req Request, now func() time.Time) *recorder {
@@ -79,7 +81,6 @@ type hop struct {
 	remoteIP string
 	port     int64
 	asked    bool  // its body was asked for
-	text     bool  // the body came as text, not as bytes
 	received int64 // body bytes, decoded
 	charset  string
 	frames   [2]int // of a socket: received, sent
@@ -201,19 +202,6 @@ func (r *recorder) response(h *hop, p *network.Response, extra bool) {
 	}
 }
 
-func (r *recorder) dataReceived(ev *network.EventDataReceived) {
-	t := r.byID[ev.RequestID]
-	if t == nil || t.last() == nil {
-		return
-	}
-	h := t.last()
-	h.received += ev.DataLength
-	r.total += ev.DataLength
-	if r.total > r.req.MaxTotalBytes {
-		r.over = true
-	}
-}
-
 // finish ends a hop that came to its end.
 func (r *recorder) finish(h *hop, at time.Time) {
 	h.done = true
@@ -245,9 +233,16 @@ func (r *recorder) loadingFailed(ev *network.EventLoadingFailed) *hop {
 		text += " (CORS: " + string(ev.CorsErrorStatus.CorsError) + ")"
 	}
 	h.ex.Failure = &capture.Failure{Outcome: outcomeOf(ev.ErrorText), Text: text}
-	if h.answered {
-		h.ex.Truncated = capture.ByDisconnect
-		h.ex.MissingBody = "the transfer ended early: " + text
+	if !h.answered || h.ex.Truncated != "" || bodiless(h.ex) {
+		return h
+	}
+	if r.stopped != "" && ev.Canceled {
+		r.cut(h, r.stopped, "loading was stopped by us")
+	} else {
+		r.cut(h, capture.ByDisconnect, "the transfer ended early: "+text)
+	}
+	if partly(h.kind) {
+		r.takePart(h)
 	}
 	return h
 }
@@ -320,9 +315,8 @@ func (r *recorder) seal(h *hop, now time.Time) {
 	if !h.done && h.kind != network.ResourceTypeWebSocket {
 		e.Finished = now
 		if h.answered {
-			e.Truncated = capture.ByTime
-			if e.Body == nil && e.MissingBody == "" {
-				e.MissingBody = "still loading when the capture ended"
+			if e.Truncated == "" {
+				r.cut(h, capture.ByTime, "still going on when the capture ended")
 			}
 		} else if e.Failure == nil {
 			e.Failure = &capture.Failure{Outcome: capture.Timeout, Text: "no answer when the capture ended"}
@@ -340,11 +334,12 @@ func (r *recorder) seal(h *hop, now time.Time) {
 			e.TLS.Chain = r.chains[o]
 		}
 	}
-	if h.kind == network.ResourceTypeWebSocket {
-		return
-	}
-	if e.MissingBody != "" {
+	switch {
+	case endlessKind(h.kind): // there is no whole of it that could be missing
+	case e.MissingBody != "":
 		r.miss("body", e.URL, e.MissingBody)
+	case e.Truncated != "":
+		r.miss("body", e.URL, fmt.Sprintf("the body is cut after %d bytes (%s)", e.Body.Size(), e.Truncated))
 	}
 }
 

@@ -17,9 +17,6 @@ const (
 	// maxDocs is how many documents the page may lead through by itself (meta
 	// refresh, script) before it is taken as it is.
 	maxDocs = 8
-	// maxIdleWait is how long after its load event a page that is never quiet
-	// is waited for.
-	maxIdleWait = 10 * time.Second
 	// probeTimeout is how long a page may take to add nothing to nothing
 	// before it counts as hanging.
 	probeTimeout = 3 * time.Second
@@ -30,7 +27,7 @@ const (
 // observe waits for the page and reads it out. ctx is the capture's whole
 // time, deadline the part for loading and settling.
 func (v *visit) observe(ctx, deadline context.Context, p *phases) {
-	settled := v.settle(deadline, maxIdleWait)
+	settled := v.settle(deadline, v.cfg.IdleWait)
 	p.done("load")
 	if !v.readable(ctx, deadline, settled) {
 		v.drain(ctx)
@@ -132,6 +129,17 @@ func (v *visit) readable(ctx, deadline context.Context, settled error) bool {
 		return false
 	}
 	if late || v.rec.over {
+		v.lock(func() {
+			v.rec.stopped = capture.ByTime
+			if v.rec.over {
+				v.rec.stopped = capture.ByLength
+			}
+			// Before stopping: what is stopped is thrown away.
+			v.rec.takeOpen(v.rec.stopped)
+		})
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		v.drain(short)
+		cancel()
 		post(v.page, page.StopLoading, cdp.Empty{}, nil)
 		return v.revive(ctx)
 	}
@@ -194,6 +202,9 @@ func (v *visit) revive(ctx context.Context) bool {
 func (v *visit) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
+	if v.bctx != "" {
+		v.lock(func() { v.rec.takeOpen(capture.ByTime) })
+	}
 	err := v.waitFor(ctx, func() (bool, time.Duration) { return v.rec.bodies == 0, 0 })
 	if err == nil {
 		return

@@ -254,6 +254,9 @@ func (v *visit) finish() {
 	v.redirects()
 	if m := v.mainExchange(); m != nil {
 		r.Status = m.Status
+		if v.download && len(r.Downloads) == 0 {
+			note(&r.Downloads, m.URL) // its announcement came too late
+		}
 		if r.Outcome == "" && m.Status == 0 && m.Failure != nil {
 			r.Outcome = m.Failure.Outcome
 			r.Evidence = append(r.Evidence, "the page's request failed: "+m.Failure.Text)
