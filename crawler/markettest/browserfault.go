@@ -41,7 +41,7 @@ func (m *Market) serveListingWith(w http.ResponseWriter, r *http.Request, wd *wo
 		script(`const s = new WebSocket(location.origin.replace(/^http/, "ws") + "/ws/` + l.ID + `"); s.onmessage = e => { document.getElementById("live").textContent = JSON.parse(e.data).watchers; };`)
 	case FaultServiceWorker:
 		p.Body = `<p id="worker">no worker</p>`
-		script(`navigator.serviceWorker?.register("/item/` + l.ID + `/sw.js").then(() => navigator.serviceWorker.ready).then(() => { document.getElementById("worker").textContent = "worker ready"; }).catch(e => { document.getElementById("worker").textContent = "worker failed: " + e.message; });`)
+		script(`navigator.serviceWorker?.register("/item/` + l.ID + `/sw.js").then(() => navigator.serviceWorker.ready).then(() => fetch("/api/watchers/` + l.ID + `")).then(r => r.json()).then(d => { document.getElementById("worker").textContent = "worker ready, " + d.watchers + " people are looking"; }).catch(e => { document.getElementById("worker").textContent = "worker failed: " + e.message; });`)
 	case FaultBusyNetwork:
 		script(`setInterval(() => fetch("/api/watchers/` + l.ID + `?t=" + performance.now()).catch(() => {}), 100);`)
 	case FaultBrokenImages:

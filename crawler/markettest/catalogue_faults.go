@@ -5,8 +5,12 @@ package markettest
 func faulty() []good {
 	cf, h, un := Counterfeit, Honest, Unrelated
 	row := func(f Fault, shop, title, price, cur, model string, label Label, sig string) good {
-		return good{key: "fault-" + string(f), shop: shop, title: title, text: "See the pictures.", price: price, cur: cur, model: model,
+		g := good{key: "fault-" + string(f), shop: shop, title: title, text: "See the pictures.", price: price, cur: cur, model: model,
 			label: label, sig: sig, stock: 20, sold: 7, fault: f, pics: own(model, modelByCode(model).colour, market, detail)}
+		if label == Honest {
+			g.used, g.stock, g.sold, g.pics = true, 1, 0, own(model, modelByCode(model).colour, table, detail)
+		}
+		return g
 	}
 	lab := func(f Fault, model string) good {
 		md := modelByCode(model)

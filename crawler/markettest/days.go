@@ -52,13 +52,13 @@ func (w *world) live(seed int64, day int) {
 	}
 	copyOf := func(l Listing) bool { return l.Expect.Label == Counterfeit }
 
-	for _, c := range slices.Clone(w.changes) {
-		if c.Kind == WasRemoved && c.Day == day-1 {
-			w.relist(seed, day, c.Key)
+	for _, l := range slices.Clone(w.listings) {
+		if w.removed[l.Key] == day-1 && day > 1 {
+			w.relist(seed, day, l.Key)
 		}
 	}
-	for i := range 3 {
-		factor := []string{"0.60", "0.92", "1.15"}[i]
+	// A fall by 40 % one day, a rise as large the next: prices do not drift.
+	for _, factor := range []string{[]string{"1.66", "0.60"}[day%2], "0.92", "1.09"} {
 		if l := pick(func(l Listing) bool { return l.Expect.Label != Authorised }); l != nil {
 			before := l.Price
 			l.Price = scale(l.Price, factor)
@@ -103,18 +103,21 @@ func (l *Listing) hide(o capture.Outcome) {
 	e.Title, e.Price, e.Currency, e.Seller, e.Availability, e.Suspicious = "", "", "", "", "", false
 }
 
-func (w *world) note(c Change) { w.changes = append(w.changes, c) }
-
-func (w *world) changedOn(key string, day int) bool {
-	return slices.ContainsFunc(w.changes, func(c Change) bool { return c.Key == key && c.Day == day })
+func (w *world) note(c Change) {
+	w.changes = append(w.changes, c)
+	w.changed[c.Key] = c.Day
+	if c.Kind == WasRemoved {
+		w.removed[c.Key] = c.Day
+	}
 }
+
+func (w *world) changedOn(key string, day int) bool { return w.changed[key] == day }
 
 // unlisted says that the search no longer gives a listing: a day after its
 // removal.
 func (w *world) unlisted(l Listing) bool {
-	return slices.ContainsFunc(w.changes, func(c Change) bool {
-		return c.Key == l.Key && c.Kind == WasRemoved && c.Day < w.day
-	})
+	day, gone := w.removed[l.Key]
+	return gone && day < w.day
 }
 
 // relist puts removed goods back: another shop that sells copies, a new id,

@@ -238,14 +238,14 @@ func flatten(path string) [][][2]float64 {
 			add([2]float64{v[0], v[1]})
 		case 'Q':
 			p0, p1, p2 := at, [2]float64{v[0], v[1]}, [2]float64{v[2], v[3]}
-			for i := 1; i <= 12; i++ {
-				t := float64(i) / 12
+			for i := 1; i <= 20; i++ {
+				t := float64(i) / 20
 				add(lerp(lerp(p0, p1, t), lerp(p1, p2, t), t))
 			}
 		case 'C':
 			p0, p1, p2, p3 := at, [2]float64{v[0], v[1]}, [2]float64{v[2], v[3]}, [2]float64{v[4], v[5]}
-			for i := 1; i <= 16; i++ {
-				t := float64(i) / 16
+			for i := 1; i <= 40; i++ {
+				t := float64(i) / 40
 				a, b, d := lerp(p0, p1, t), lerp(p1, p2, t), lerp(p2, p3, t)
 				add(lerp(lerp(a, b, t), lerp(b, d, t), t))
 			}

@@ -23,11 +23,13 @@ type world struct {
 	shops    map[string]Shop
 	pictures map[string]Picture // by file name, those of earlier days too
 	changes  []Change
+	changed  map[string]int // by key: the day of the last change
+	removed  map[string]int // by key: the day of the removal
 }
 
 // build makes the world of a day from the seed alone.
 func build(seed int64, day int) *world {
-	w := &world{byID: map[string]int{}, byKey: map[string]int{}, shops: map[string]Shop{}, pictures: map[string]Picture{}}
+	w := &world{byID: map[string]int{}, byKey: map[string]int{}, shops: map[string]Shop{}, pictures: map[string]Picture{}, changed: map[string]int{}, removed: map[string]int{}}
 	for _, s := range shops() {
 		w.shops[s.ID] = s
 	}
@@ -103,9 +105,6 @@ func newListing(seed int64, g good, shop Shop) Listing {
 		if len(l.Pictures) == 0 {
 			l.Pictures = []Picture{md.officialPhoto(), {shape: md.shape, colour: md.colour, view: angled}}
 		}
-	}
-	if g.label == Honest && g.fault != "" {
-		l.Condition = "used"
 	}
 	l.Pictures = takenBy(shop, l.Pictures)
 	l.Path = "/item/" + l.ID + "/" + slug(l.Title)
