@@ -3,7 +3,6 @@ package seal
 import (
 	"context"
 	"crypto/rand"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -50,7 +49,11 @@ func (a *authorityServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, now: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)}
+	return newWorldAt(t, time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC))
+}
+
+func newWorldAt(t *testing.T, at time.Time) *world {
+	w := &world{t: t, now: at}
 	now := func() time.Time { return w.now }
 	discard := slog.New(slog.DiscardHandler)
 	w.vault = vault.NewMem(now)
@@ -230,5 +233,3 @@ func TestAnchorsAndBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-var _ = x509.ErrUnsupportedAlgorithm

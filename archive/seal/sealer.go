@@ -24,6 +24,10 @@ var ErrNone = errors.New("no stamped checkpoint covers it yet")
 // Config is what a Sealer stands on.
 type Config struct {
 	Client *Client
+	// Former are authorities that are not asked any more, but whose stamps
+	// count: their names and roots. One that is taken out of Client.TSAs
+	// belongs here, or what it stamped can no longer be shown to hold.
+	Former []TSA
 	Vault  vault.Vault
 	// Verifiers know the log's keys: a checkpoint is believed only when signed.
 	Verifiers note.Verifiers
@@ -57,7 +61,20 @@ func (c Config) Validate() error {
 	case c.Fresh < 0 || c.Retention < 0 || c.Recall < 0:
 		return errors.New("fresh, retention and recall must not be negative")
 	}
-	return c.Client.Validate()
+	if err := c.Client.Validate(); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, t := range c.Client.TSAs {
+		seen[t.Name] = true
+	}
+	for i, t := range c.Former {
+		if !validSlug(t.Name) || len(t.Roots) == 0 || seen[t.Name] {
+			return fmt.Errorf("former[%d]: want a name of its own and pinned roots", i)
+		}
+		seen[t.Name] = true
+	}
+	return nil
 }
 
 // Status is how one authority does.
@@ -113,14 +130,14 @@ func (s *Sealer) Seal(ctx context.Context, c custody.Checkpoint) ([]Stored, erro
 		return nil, nil
 	}
 	stamps, failed := s.cfg.Client.stamp(ctx, c.Signed, due, want)
-	s.note(c.Size, stamps, failed)
+	s.failed(c.Size, failed)
 	var stored []Stored
 	for _, st := range stamps {
 		kept, err := s.store(ctx, c, st)
 		if err != nil {
 			return stored, fmt.Errorf("a time stamp of %s over size %d could not be kept: %w", st.TSA, c.Size, err)
 		}
-		s.cfg.Log.Info("checkpoint stamped", "size", c.Size, "tsa", st.TSA, "time", st.Time.At)
+		s.stamped(c.Size, st)
 		stored = append(stored, kept)
 	}
 	if len(stamps) < want {
@@ -146,22 +163,26 @@ func (s *Sealer) due(size int64) (due []TSA, fresh int) {
 	return due, fresh
 }
 
-// note keeps the books of who stamped and who owes.
-func (s *Sealer) note(size int64, stamps []Stamp, failed []*FailedError) {
+// stamped keeps the books of who stamped: only what is kept counts.
+func (s *Sealer) stamped(size int64, st Stamp) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Now()
-	for _, st := range stamps {
-		b := s.status[st.TSA]
-		if !b.Since.IsZero() {
-			s.cfg.Log.Info("time stamp authority is back", "tsa", st.TSA, "down", now.Sub(b.Since), "owed_since_size", b.Owed)
-		}
-		*b = Status{TSA: st.TSA, Last: now, Size: size}
+	b, now := s.status[st.TSA], s.cfg.Now()
+	s.cfg.Log.Info("checkpoint stamped", "size", size, "tsa", st.TSA, "time", st.Time.At)
+	if !b.Since.IsZero() {
+		s.cfg.Log.Warn("time stamp authority is back", "tsa", st.TSA, "down", now.Sub(b.Since), "owed_since_size", b.Owed)
 	}
+	*b = Status{TSA: st.TSA, Last: now, Size: size}
+}
+
+// failed keeps the books of who owes.
+func (s *Sealer) failed(size int64, failed []*FailedError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, f := range failed {
 		b := s.status[f.TSA]
 		if b.Since.IsZero() {
-			b.Since, b.Owed = now, size
+			b.Since, b.Owed = s.cfg.Now(), size
 		}
 		b.Err = f.Err
 		b.Count++

@@ -39,7 +39,11 @@ func (s Stored) Key(ext string) string { return vault.StampKey(s.Size, s.Name, e
 
 func stampName(tsa string, at time.Time, reply []byte) string {
 	d := capture.Sum(reply)
-	return tsa + "-" + strings.Replace(at.UTC().Format(timeForm), ".", "", 1) + "-" + hex.EncodeToString(d[:4])
+	return tsa + "-" + nameTime(at) + "-" + hex.EncodeToString(d[:4])
+}
+
+func nameTime(at time.Time) string {
+	return strings.Replace(at.UTC().Format(timeForm), ".", "", 1)
 }
 
 // store writes the files of a stamp, the .tsr last.
@@ -83,12 +87,17 @@ func parseStampKey(key string) (size int64, name string, ok bool) {
 // tsaOf gives the authority of a stamp's name.
 func (s *Sealer) tsaOf(name string) (TSA, bool) {
 	want := authority(name)
-	for _, t := range s.cfg.Client.TSAs {
+	for _, t := range s.authorities() {
 		if t.Name == want {
 			return t, true
 		}
 	}
 	return TSA{}, false
+}
+
+// authorities are those whose stamps count.
+func (s *Sealer) authorities() []TSA {
+	return append(append([]TSA(nil), s.cfg.Client.TSAs...), s.cfg.Former...)
 }
 
 // authority is the part of a stamp's name before time and digest.
@@ -132,8 +141,8 @@ func (s *Sealer) loadOver(ctx context.Context, c custody.Checkpoint, name, stem 
 	return st, err
 }
 
-// A checkpoint may have many stamps of one authority, one for each minute in
-// which the log did not grow. Only two of them are of interest.
+// A checkpoint may have thousands of stamps of one authority, one for each
+// minute in which the log did not grow. Only two of them are of interest.
 const (
 	first = false // bounds what the checkpoint covers from above
 	last  = true  // bounds what comes after it from below
@@ -142,40 +151,89 @@ const (
 // stampsOf gives the first or last stamp of each authority that holds, for a
 // checkpoint, renewals left out. Those that do not hold are told to the log.
 func (s *Sealer) stampsOf(ctx context.Context, c custody.Checkpoint, which bool) ([]Stored, error) {
-	names := map[string][]string{}
-	var tsas []string
-	for info, err := range s.cfg.Vault.List(ctx, vault.StampsOf(c.Size), "") {
+	var good []Stored
+	find := s.firstOf
+	if which == last {
+		find = s.lastOf
+	}
+	for _, t := range s.authorities() {
+		st, ok, err := find(ctx, c, t.Name)
 		if err != nil {
 			return nil, err
 		}
-		_, name, ok := parseStampKey(info.Key)
-		if !ok || strings.HasPrefix(name, renewalPrefix) {
-			continue
-		}
-		tsa := authority(name)
-		if names[tsa] == nil {
-			tsas = append(tsas, tsa)
-		}
-		names[tsa] = append(names[tsa], name)
-	}
-	var good []Stored
-	for _, tsa := range tsas {
-		if which == last {
-			slices.Reverse(names[tsa])
-		}
-		for _, name := range names[tsa] {
-			st, err := s.load(ctx, c, name)
-			if err == nil {
-				good = append(good, st)
-				break
-			}
-			if errors.Is(err, vault.ErrUnavailable) || ctx.Err() != nil {
-				return nil, err
-			}
-			s.cfg.Log.Error("a stored time stamp does not hold", "size", c.Size, "stamp", name, "err", err)
+		if ok {
+			good = append(good, st)
 		}
 	}
 	return good, nil
+}
+
+func (s *Sealer) firstOf(ctx context.Context, c custody.Checkpoint, tsa string) (found Stored, ok bool, err error) {
+	err = s.names(ctx, c.Size, tsa, time.Time{}, func(name string) (more bool, err error) {
+		found, ok, err = s.holds(ctx, c, name)
+		return !ok, err
+	})
+	return found, ok, err
+}
+
+// lastOf looks at the newest first: names sort by time, so a listing that
+// begins a while ago is short.
+func (s *Sealer) lastOf(ctx context.Context, c custody.Checkpoint, tsa string) (Stored, bool, error) {
+	now := s.cfg.Now()
+	for _, from := range []time.Time{now.Add(-10 * time.Minute), now.Add(-24 * time.Hour), {}} {
+		var names []string
+		err := s.names(ctx, c.Size, tsa, from, func(name string) (bool, error) {
+			names = append(names, name)
+			return true, nil
+		})
+		if err != nil {
+			return Stored{}, false, err
+		}
+		slices.Reverse(names)
+		for _, name := range names {
+			if st, ok, err := s.holds(ctx, c, name); ok || err != nil {
+				return st, ok, err
+			}
+		}
+	}
+	return Stored{}, false, nil
+}
+
+// names calls f for the stamps of one authority over a size, by time, from one
+// instant on, as long as f wants more.
+func (s *Sealer) names(ctx context.Context, size int64, tsa string, from time.Time, f func(name string) (more bool, err error)) error {
+	prefix := vault.StampsOf(size) + tsa + "-"
+	after := ""
+	if !from.IsZero() {
+		after = prefix + nameTime(from)
+	}
+	for info, err := range s.cfg.Vault.List(ctx, prefix, after) {
+		if err != nil {
+			return err
+		}
+		_, name, ok := parseStampKey(info.Key)
+		if !ok || authority(name) != tsa {
+			continue // another file, or an authority whose name begins alike
+		}
+		if more, err := f(name); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds reads and checks a stamp. One that does not hold is no error: it is
+// told to the log and passed over.
+func (s *Sealer) holds(ctx context.Context, c custody.Checkpoint, name string) (Stored, bool, error) {
+	st, err := s.load(ctx, c, name)
+	if err == nil {
+		return st, true, nil
+	}
+	if errors.Is(err, vault.ErrUnavailable) || ctx.Err() != nil {
+		return Stored{}, false, err
+	}
+	s.cfg.Log.Error("a stored time stamp does not hold", "size", c.Size, "stamp", name, "err", err)
+	return Stored{}, false, nil
 }
 
 // Sealed is what a capture's seal rests on: the first stamped checkpoint that

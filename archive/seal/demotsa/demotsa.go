@@ -117,7 +117,7 @@ func (t *TSA) Respond(query []byte) ([]byte, error) {
 	return cms.Build{
 		Info: cms.Info{
 			Version: 1, Policy: policy, Imprint: q.Imprint, Serial: new(big.Int).SetBytes(serial),
-			Time: t.now().UTC().Truncate(time.Millisecond), Accuracy: cms.Accuracy{Seconds: 1}, Nonce: q.Nonce,
+			Time: cms.Time(t.now().Truncate(time.Millisecond)), Accuracy: cms.Accuracy{Seconds: 1}, Nonce: q.Nonce,
 		},
 		Cert: t.leaf, Key: t.key, NoCert: !q.CertReq, Rand: t.rand,
 	}.DER()
@@ -127,7 +127,7 @@ func (t *TSA) Respond(query []byte) ([]byte, error) {
 func Reject(failure int, text string) ([]byte, error) {
 	bits := asn1.BitString{Bytes: make([]byte, failure/8+1), BitLength: failure + 1}
 	bits.Bytes[failure/8] = 0x80 >> (failure % 8)
-	return asn1.Marshal(struct{ Status cms.Status }{cms.Status{Status: 2, Text: []string{text}, FailInfo: bits}})
+	return asn1.Marshal(struct{ Status cms.Status }{cms.Status{Status: 2, Text: cms.Text(text), FailInfo: bits}})
 }
 
 func (t *TSA) create(dir string) error {

@@ -16,6 +16,7 @@ import (
 // parsed is a response taken apart. Nothing in it is believed yet.
 type parsed struct {
 	info    cms.Info
+	at      time.Time
 	content []byte // the TSTInfo as it was signed
 	certs   []*x509.Certificate
 	by      cms.SignerInfo
@@ -74,13 +75,15 @@ func (p *parsed) parseInfo() error {
 	if err := cms.Unmarshal(p.content, &p.info); err != nil {
 		return formError("time stamp", err)
 	}
+	var err error
+	if p.at, err = p.info.At(); err != nil {
+		return formError("stamped time", err)
+	}
 	switch i := p.info; {
 	case i.Version != 1:
 		return formError(fmt.Sprintf("it is of version %d, want 1", i.Version), nil)
-	case i.Serial == nil:
-		return formError("it has no serial number", nil)
-	case i.Time.Year() < 2000 || i.Time.Year() > 9999:
-		return fmt.Errorf("%w: %s", ErrClock, i.Time.Format(time.RFC3339))
+	case p.at.Year() < 2000:
+		return fmt.Errorf("%w: %s", ErrClock, p.at.Format(time.RFC3339))
 	case i.Accuracy.Seconds < 0 || i.Accuracy.Seconds > 3600 || i.Accuracy.Millis < 0 || i.Accuracy.Millis > 999 || i.Accuracy.Micros < 0 || i.Accuracy.Micros > 999:
 		return fmt.Errorf("%w: its accuracy is of no use", ErrClock)
 	}
@@ -297,7 +300,7 @@ func statusText(s cms.Status) string {
 		}
 	}
 	for _, t := range s.Text[:min(len(s.Text), 4)] {
-		parts = append(parts, fmt.Sprintf("%.120q", t))
+		parts = append(parts, fmt.Sprintf("%.120q", t.Bytes))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -178,7 +178,7 @@ func verify(tsr []byte, trust Trust) (Time, [sha256.Size]byte, error) {
 func (p *parsed) time(signer *x509.Certificate) Time {
 	a := p.info.Accuracy
 	return Time{
-		At:       p.info.Time.UTC(),
+		At:       p.at,
 		Accuracy: time.Duration(a.Seconds)*time.Second + time.Duration(a.Millis)*time.Millisecond + time.Duration(a.Micros)*time.Microsecond,
 		Serial:   p.info.Serial, Policy: p.info.Policy.String(), TSA: signer.Subject.String(), Nonce: p.info.Nonce,
 	}

@@ -65,8 +65,13 @@ type Response struct {
 // Status is PKIStatusInfo.
 type Status struct {
 	Status   int
-	Text     []string       `asn1:"optional,utf8"`
-	FailInfo asn1.BitString `asn1:"optional"`
+	Text     []asn1.RawValue `asn1:"optional"` // UTF8Strings
+	FailInfo asn1.BitString  `asn1:"optional"`
+}
+
+// Text is one of a Status' texts.
+func Text(s string) []asn1.RawValue {
+	return []asn1.RawValue{{Tag: asn1.TagUTF8String, Bytes: []byte(s)}}
 }
 
 // ContentInfo is the outermost wrapping of CMS.
@@ -120,12 +125,32 @@ type Info struct {
 	Policy     asn1.ObjectIdentifier
 	Imprint    Imprint
 	Serial     *big.Int
-	Time       time.Time        `asn1:"generalized"`
+	Time       asn1.RawValue    // GeneralizedTime, see Time and At
 	Accuracy   Accuracy         `asn1:"optional"`
 	Ordering   bool             `asn1:"optional"`
 	Nonce      *big.Int         `asn1:"optional"`
 	TSA        asn1.RawValue    `asn1:"explicit,tag:0,optional"`
 	Extensions []pkix.Extension `asn1:"tag:1,optional"`
+}
+
+// timeForm is what RFC 3161 section 2.4.2 wants: UTC, "Z", a fraction without
+// trailing zeros. encoding/asn1 reads fractions but writes none, and takes
+// other zones.
+const timeForm = "20060102150405.999999999Z"
+
+// Time writes an instant as a GeneralizedTime.
+func Time(t time.Time) asn1.RawValue {
+	return asn1.RawValue{Tag: asn1.TagGeneralizedTime, Bytes: []byte(t.UTC().Format(timeForm))}
+}
+
+// At reads the stamped instant.
+func (i Info) At() (time.Time, error) {
+	s := string(i.Time.Bytes)
+	t, err := time.Parse(timeForm, s)
+	if err == nil && (i.Time.Class != asn1.ClassUniversal || i.Time.Tag != asn1.TagGeneralizedTime || t.Format(timeForm) != s) {
+		err = fmt.Errorf("%q is no GeneralizedTime as RFC 3161 wants it", s)
+	}
+	return t, err
 }
 
 // Accuracy of a time.
