@@ -13,7 +13,7 @@ var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|si
 
 // notPrice are the names of elements that hold a price which is not the one
 // asked for now.
-var notPrice = regexp.MustCompile(`(?i)strike|old|was\b|was-|regular|original|list-?price|msrp|rrp|compare|before|previous|crossed|shipping|delivery|unit|per-|saving|save|discount|instal|monthly|finance|coupon|rebate|tax|vat|deposit|threshold|minimum|max|filter|range-?slider|total|label|tooltip`)
+var notPrice = regexp.MustCompile(`(?i)strike|old|was\b|was-|regular|original|list-?price|msrp|rrp|compare|before|previous|crossed|shipping|delivery|unit|per-|saving|save|discount|instal|monthly|finance|coupon|rebate|tax|vat|deposit|threshold|minimum|in-?app|max|filter|range-?slider|total|label|tooltip`)
 
 var priceName = regexp.MustCompile(`(?i)price|preis|prix|precio|prezzo|preco|cena|amount`)
 
@@ -272,11 +272,8 @@ func (e *extraction) addLabelled() {
 		default:
 			continue
 		}
-		c := n.FirstChild
-		if c == nil || n.LastChild != c && n.DataAtom != atom.Li { // labels are leaves or nearly
-			if c == nil || c.NextSibling != n.LastChild {
-				continue
-			}
+		if elementChildren(n) > 2 {
+			continue
 		}
 		text := shallowText(n)
 		if text == "" || len(text) > 60 {
@@ -299,6 +296,16 @@ func (e *extraction) addLabelled() {
 		}
 		e.add(Candidate{Field: f, Raw: value, Source: "dom", Path: "label " + label, Confidence: conf})
 	}
+}
+
+func elementChildren(n *html.Node) int {
+	count := 0
+	for c := n.FirstChild; c != nil && count < 4; c = c.NextSibling {
+		if c.Type == html.ElementNode {
+			count++
+		}
+	}
+	return count
 }
 
 // shallowText is the text of an element with few children.
@@ -331,6 +338,26 @@ func labelledValue(n *html.Node, text string) string {
 		if t := Clean(s.Data); s.Type == html.TextNode && t != "" && t != ":" {
 			return t
 		}
+	}
+	return ""
+}
+
+// PriceIn gives the text of the first price with a currency inside an element
+// of little text; "" when there is none.
+func PriceIn(n *html.Node) string {
+	for m := range n.Descendants() {
+		if m.Type != html.TextNode || len(m.Data) > 80 || !strings.ContainsAny(m.Data, "0123456789") {
+			continue
+		}
+		if money, err := ParsePrice(m.Data, Hint{}); err == nil && money.Symbol != "" && !weakSymbols[strings.ToLower(money.Symbol)] {
+			return Clean(m.Data)
+		}
+	}
+	if TextLen(n, 120) > 100 { // $ and 12.99 in elements of their own
+		return ""
+	}
+	if money, err := ParsePrice(Text(n), Hint{Alone: true}); err == nil && money.Symbol != "" {
+		return Text(n)
 	}
 	return ""
 }

@@ -128,6 +128,11 @@ func (e *extraction) normalise(f FieldName, raw string) string {
 	if strings.Contains(v, "<") && f != Image && f != SellerURL {
 		v = stripTags(v)
 	}
+	if strings.Contains(v, "%E") { // sellers' names in scripts of Alibaba's sites
+		if u, err := url.QueryUnescape(v); err == nil {
+			v = u
+		}
+	}
 	v = Clean(v)
 	if noValue[strings.ToLower(v)] {
 		return ""
@@ -233,7 +238,7 @@ func (e *extraction) addPrice(f FieldName, raw, high, currency, source, path str
 		}
 	}
 	if f == Price && m.Amount.IsZero() {
-		c.Confidence -= .3 // nothing is sold for nothing: usually "no price"
+		c.Confidence -= .2 // nothing is sold for nothing: usually "no price"
 	}
 	e.add(c)
 }

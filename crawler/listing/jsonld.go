@@ -345,6 +345,7 @@ func (e *extraction) addOffers(p *Tree) {
 	e.addOffer(o, path)
 	if len(flat) > 1 && path == "offers[]" {
 		e.addOfferRange(flat)
+		e.addAvailability(flat)
 	}
 }
 
@@ -379,7 +380,9 @@ func (e *extraction) addOffer(o *Tree, path string) {
 	if c := cur.scalar(); c != "" {
 		e.add(Candidate{Field: Currency, Raw: c, Source: src, Path: path + ".priceCurrency", Confidence: .85})
 	}
-	e.addText(Availability, named2(o.get("availability")), src, path+".availability", .8)
+	if path != "offers[]" { // of several offers the best counts: see addAvailability
+		e.addText(Availability, named2(o.get("availability")), src, path+".availability", .8)
+	}
 	e.addText(Condition, o.get("itemCondition"), src, path+".itemCondition", .8)
 	e.addText(Stock, o.get("inventoryLevel").first("value"), src, path+".inventoryLevel", .8)
 	seller := o.first("seller", "offeredBy")
@@ -437,6 +440,18 @@ func (e *extraction) addOfferRange(offers []*Tree) {
 	if least != nil && most.Amount.GreaterThan(least.Amount) {
 		e.addPrice(Price, low, high, cur, "jsonld", "offers[least]", .8)
 	}
+}
+
+// addAvailability says that a product is in stock when one of its offers is.
+func (e *extraction) addAvailability(offers []*Tree) {
+	best := offers[0]
+	for _, o := range offers[:min(len(offers), maxFound)] {
+		if a := availability(named2(o.get("availability")).scalar()); a == "in_stock" || a == "limited" {
+			best = o
+			break
+		}
+	}
+	e.addText(Availability, named2(best.get("availability")), "jsonld", "offers[any].availability", .8)
 }
 
 func (e *extraction) addVariants(p *Tree) {

@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"regexp"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -43,6 +44,20 @@ func (d *Document) NextLinks() []string {
 	}
 	return out
 }
+
+// MatchScript gives the first match of an expression in the page's scripts.
+func (d *Document) MatchScript(re *regexp.Regexp) string {
+	for _, s := range d.scripts {
+		if m := re.FindString(s.text); m != "" {
+			return m
+		}
+	}
+	return ""
+}
+
+// InDecoy reports whether an element stands in a part that belongs to other
+// products; known after Extract.
+func (d *Document) InDecoy(n *html.Node) bool { return d.inDecoy(n) }
 
 // TextLen measures an element's text, and stops at most.
 func TextLen(n *html.Node, most int) int {

@@ -45,13 +45,17 @@ func condition(v string) string {
 	if c, ok := conditions[s]; ok {
 		return c
 	}
-	for prefix, c := range map[string]string{"new with": "new", "brand new": "new", "new other": "new", "new without": "new", "used": "used", "pre-owned": "used", "preowned": "used", "refurbished": "refurbished", "certified": "refurbished", "seller refurbished": "refurbished", "gebraucht": "used", "neu mit": "new", "neuf avec": "new", "like new": "used", "lightly used": "used", "well used": "used", "heavily used": "used", "très bon": "used", "sehr gut": "used", "目立った傷": "used", "未使用に近い": "used", "やや傷": "used", "nuevo": "new", "usado": "used", "refurb": "refurbished"} {
+	for prefix, c := range conditionPrefixes {
 		if strings.HasPrefix(s, prefix) {
 			return c
 		}
 	}
 	return ""
 }
+
+// conditionPrefixes are beginnings of conditions; none begins another of a
+// different meaning.
+var conditionPrefixes = map[string]string{"new with": "new", "brand new": "new", "new other": "new", "new without": "new", "neuf sans": "new", "neu ohne": "new", "nuevo sin": "new", "nuovo senza": "new", "nuovo con": "new", "nuevo con": "new", "novo com": "new", "novo sem": "new", "nieuw met": "new", "nieuw zonder": "new", "nowy z": "new", "nowy bez": "new", "bon état": "used", "satisfaisant": "used", "gut": "used", "zufriedenstellend": "used", "muy bueno": "used", "bueno": "used", "ottime": "used", "buone": "used", "used": "used", "pre-owned": "used", "preowned": "used", "refurbished": "refurbished", "certified": "refurbished", "seller refurbished": "refurbished", "gebraucht": "used", "neu mit": "new", "neuf avec": "new", "like new": "used", "lightly used": "used", "well used": "used", "heavily used": "used", "très bon": "used", "sehr gut": "used", "目立った傷": "used", "未使用に近い": "used", "やや傷": "used", "nuevo": "new", "usado": "used", "refurb": "refurbished"}
 
 var conditions = map[string]string{"new": "new", "nuevo": "new", "nueva": "new", "neu": "new", "neuf": "new", "novo": "new", "nuovo": "new", "新品": "new", "全新": "new", "nowy": "new", "новый": "new", "нoвое": "new", "mới": "new", "baru": "new", "ของใหม่": "new", "新品、未使用": "new", "新品未使用": "new", "nieuw": "new", "new item": "new",
 	"used": "used", "usado": "used", "usada": "used", "gebraucht": "used", "occasion": "used", "d'occasion": "used", "usato": "used", "中古": "used", "二手": "used", "damaged": "used", "good": "used", "very good": "used", "acceptable": "used", "excellent": "used", "satisfactory": "used", "bon état": "used", "tweedehands": "used", "używany": "used", "bekas": "used", "мб/у": "used", "б/у": "used", "傷や汚れあり": "used", "fair": "used",

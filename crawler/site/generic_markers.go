@@ -20,6 +20,7 @@ func genericMarkers() Markers {
 			{Form: `validateCaptcha|/cdn-cgi/(?:l/chk|challenge)|__cf_chl|/splashui/|distil_r_|/punish\b|_Incapsula_`},
 			{CSS: `#challenge-form, #challenge-running, #cf-challenge-running, #cf-please-wait, #px-captcha, #baxia-punish, #sec-if-cpt-container, #challenge-container[class], #ddg-captcha, #nc_1_wrapper, iframe[src*="_Incapsula_Resource"], iframe[src*="captcha-delivery.com"], iframe[src*="geo.captcha"], #cmsg + script, meta[name="captcha-bypass"], #recaptcha-form`},
 			{CSS: `script[src*="captcha-delivery.com/c.js"], script[src*="captcha-delivery.com/i.js"], script[src*="/149e9513-01fa-4fb0-aad4-566afd725d1b/"], script[src*="token.awswaf.com"]`, Text: shortPage},
+			{Script: `_____tmd_____|/punish\?x5secdata|window\.gokuProps|window\.KPSDK|__cf_chl_opt|_cf_chl_opt|/px-captcha|_Incapsula_Resource|captcha-delivery\.com|var dd=\{`},
 			{URL: `/(?:punish|_____tmd_____|splashui/(?:challenge|captcha)|cdn-cgi/challenge|verify/(?:traffic|captcha)|errors/validatecaptcha|px/captcha|account-verification|blocked\?|bgn_verification|captcha)(?:[/?.]|$)|^https?://(?:validate|captcha)\.|x5secdata=`},
 		},
 		Login: []Marker{
@@ -35,7 +36,11 @@ func genericMarkers() Markers {
 			{CSS: `h1, h2, h3, [role=alert], [class*="not-found"], [class*="notFound"], [class*="error"]`, Text: `^\W*(?:this (?:listing|item|product|ad|page|auction) (?:is no longer (?:available|active)|has (?:been removed|ended|expired|been deleted)|was (?:removed|deleted|ended)|(?:is not|isn'?t) available anymore|no longer exists|could(?: not|n'?t) be found|doesn'?t exist)|we (?:couldn'?t|could not|can'?t) find (?:this|that|the) (?:page|listing|item|product)|sorry,? (?:this|the) (?:item|listing|product|page)[^.]{0,40}(?:no longer|not) (?:available|exist|found)|(?:diese|die) (?:anzeige|angebot|seite|artikel)[^.]{0,40}nicht mehr (?:verfügbar|vorhanden|online)|esta (?:publicación|anuncio|página)[^.]{0,40}(?:finaliz|no existe|no está disponible|ya no)|parece que esta página no existe|cette (?:annonce|page|article)[^.]{0,30}(?:n'existe|n'est) plus|questo (?:annuncio|articolo|prodotto)[^.]{0,30}non (?:è più|esiste)|该商品已下架|商品已下架|此宝贝已下架|很抱歉，您查看的(?:宝贝|商品)不存在|該当する商品(?:は)?(?:ありません|見つかりません)|この商品は(?:削除|存在)|ページが見つかりません|이 상품은 (?:판매가|존재하지))`},
 		},
 		Sold: []Marker{
-			{CSS: `button[disabled], [data-testid*="sold"], [class*="sold-out"], [class*="soldOut"], [class*="item-sold"]`, Text: `^\W*(?:sold(?: out)?|verkauft|vendu|venduto|vendido|売り切れ(?:ました)?|已售出|売約済)\W*$`},
+			{CSS: `[data-testid*="sold"], [class*="item-sold"], [class*="soldBadge"], [class*="sold-badge"]`, Text: `^\W*(?:sold|verkauft|vendu|venduto|vendido|売り切れ(?:ました)?|已售出|売約済)\W*$`},
+		},
+		Unavailable: []Marker{
+			{CSS: `form[action*="cart"] button[disabled], form[action*="cart"] input[disabled], button[name="add"][disabled], #AddToCart[disabled], .product-form__submit[disabled]`, Text: `^\W*(?:sold out|out of stock|unavailable|ausverkauft|nicht verfügbar|épuisé|rupture de stock|agotado|esaurito|esgotado|uitverkocht|wyprzedane|売り切れ|품절|нет в наличии)\W*$`},
+			{CSS: `.product .summary .stock.out-of-stock, p.stock.out-of-stock, .product-info-main .stock.unavailable`},
 		},
 		Shell: []Marker{
 			{CSS: `#root:empty, #app:empty, #__next:empty, #__nuxt:empty, #__layout:empty, #react-root:empty, app-root:empty, #main:empty, #container:empty, #root > div:only-child:empty`},

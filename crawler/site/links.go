@@ -41,6 +41,7 @@ func (p *page) findLinks() []Link {
 	f.cards()
 	f.state()
 	f.jsonld()
+	f.shelf()
 	f.next()
 	return f.out
 }

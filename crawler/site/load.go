@@ -393,8 +393,8 @@ func (m *Markers) compile(c *checker) {
 }
 
 func (m *Marker) compile(c *checker, at string) {
-	if m.CSS == "" && m.Text == "" && m.Title == "" && m.URL == "" && m.Form == "" {
-		c.bad(at, "needs css, text, title, url or form; body alone proves nothing")
+	if m.CSS == "" && m.Text == "" && m.Title == "" && m.URL == "" && m.Form == "" && m.Script == "" {
+		c.bad(at, "needs css, text, title, url, form or script; body alone proves nothing")
 	}
 	fold := func(expr string) string {
 		if expr == "" {
@@ -407,6 +407,7 @@ func (m *Marker) compile(c *checker, at string) {
 	m.title = c.regexp(at+".title", fold(m.Title))
 	m.url = c.regexp(at+".url", fold(m.URL))
 	m.form = c.regexp(at+".form", fold(m.Form))
+	m.script = c.regexp(at+".script", m.Script)
 }
 
 func (l *LinkRules) compile(c *checker) {

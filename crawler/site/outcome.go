@@ -32,7 +32,7 @@ func (p *page) marks(own, generic []Marker, what string) (string, bool) {
 			}
 		}
 		if len(own) > 0 && len(generic) > 0 && &own[0] == &generic[0] {
-			break
+			break // the generic site's own markers are the generic ones
 		}
 	}
 	return "", false
@@ -60,6 +60,13 @@ func (p *page) holds(m *Marker) (string, bool) {
 		}
 		parts = append(parts, fmt.Sprintf("a form goes to %q", clip(action, 100)))
 	}
+	if m.script != nil {
+		s, ok := p.script(m)
+		if !ok {
+			return "", false
+		}
+		parts = append(parts, s)
+	}
 	if m.CSS != "" || m.text != nil {
 		s, ok := p.element(m)
 		if !ok {
@@ -85,6 +92,16 @@ func (p *page) form(re *regexp.Regexp) (string, bool) {
 	return "", false
 }
 
+// script looks into the scripts of a page that shows next to nothing: there a
+// script is all that the page is.
+func (p *page) script(m *Marker) (string, bool) {
+	if len(listing.Clean(p.doc.Visible())) > 600 {
+		return "", false
+	}
+	found := p.doc.MatchScript(m.script)
+	return fmt.Sprintf("the page shows nothing, and its script has %q", clip(found, 80)), found != ""
+}
+
 // element checks the css and text of a marker.
 func (p *page) element(m *Marker) (string, bool) {
 	if m.sel == nil {
@@ -95,6 +112,9 @@ func (p *page) element(m *Marker) (string, bool) {
 		return "", false
 	}
 	for _, n := range p.doc.Find(m.CSS, m.sel) {
+		if p.doc.InDecoy(n) {
+			continue
+		}
 		if m.text == nil {
 			return "the page has the element " + clip(m.CSS, 80), true
 		}
@@ -260,7 +280,7 @@ func (p *page) classifyOther(own, gen *Markers) {
 		p.is(capture.RemovedSoft, "the listing's address leads to "+clip(p.FinalURL, 200)+", which is no listing")
 		return
 	}
-	if why, ok := p.marks(own.Shell, gen.Shell, "shell"); ok && !p.Rendered {
+	if why, ok := p.marks(own.Shell, nil, "shell"); ok && !p.Rendered && p.looksEmpty() {
 		p.is(capture.Shell, why)
 		return
 	}
@@ -311,7 +331,12 @@ func (p *page) classifyListing(own, gen *Markers) {
 		p.is(capture.WrongItem, why)
 		return
 	}
-	if why, ok := p.marks(own.Sold, gen.Sold, "sold"); ok {
+	inStock := p.item.Text(listing.Availability) == "in_stock"
+	genSold, genGone := gen.Sold, gen.Unavailable
+	if inStock { // what is said of the item in data is stronger than a badge somewhere
+		genSold, genGone = nil, nil
+	}
+	if why, ok := p.marks(own.Sold, genSold, "sold"); ok {
 		p.is(capture.Sold, why)
 		return
 	}
@@ -319,7 +344,7 @@ func (p *page) classifyListing(own, gen *Markers) {
 		p.is(capture.Sold, fmt.Sprintf("%s (%s) says %q", a.Source, a.Path, clip(a.Raw, 80)))
 		return
 	}
-	if why, ok := p.marks(own.Unavailable, gen.Unavailable, "unavailable"); ok {
+	if why, ok := p.marks(own.Unavailable, genGone, "unavailable"); ok {
 		p.is(capture.Unavailable, why)
 		return
 	}
@@ -361,7 +386,7 @@ func (p *page) wrongItem() (string, bool) {
 			shown[c.Value] = true
 		}
 	}
-	if len(shown) == 0 || shown[want] {
+	if len(shown) == 0 || shown[want] || p.names(want) {
 		return "", false
 	}
 	for id := range shown {
@@ -370,6 +395,22 @@ func (p *page) wrongItem() (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// names reports whether the page names an item anywhere as its own: a variant
+// is shown under its parent's address, and the other way round.
+func (p *page) names(id string) bool {
+	for _, u := range p.doc.CanonicalLinks() {
+		if m := p.set.For(u); m.ItemID == id {
+			return true
+		}
+	}
+	for _, c := range p.item.Candidates {
+		if c.Field == listing.ItemID && c.Source != "url" && strings.EqualFold(c.Value, id) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *page) missing() []listing.FieldName {

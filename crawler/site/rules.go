@@ -28,15 +28,16 @@ type PageRule struct {
 // Marker is evidence in a page. All parts that are set must hold; regular
 // expressions are case-insensitive.
 type Marker struct {
-	CSS   string `yaml:"css"`   // an element is there
-	Text  string `yaml:"text"`  // with CSS: its text fits; alone: the visible text does
-	Title string `yaml:"title"` // the <title> fits
-	URL   string `yaml:"url"`   // the final address fits
-	Form  string `yaml:"form"`  // a form's action fits
-	Body  string `yaml:"body"`  // the page's source has exactly these characters: weak, use with another
+	CSS    string `yaml:"css"`    // an element is there
+	Text   string `yaml:"text"`   // with CSS: its text fits; alone: the visible text does
+	Title  string `yaml:"title"`  // the <title> fits
+	URL    string `yaml:"url"`    // the final address fits
+	Form   string `yaml:"form"`   // a form's action fits
+	Script string `yaml:"script"` // a script's text fits, on a page with at most 600 characters of visible text
+	Body   string `yaml:"body"`   // the page's source has exactly these characters: weak, use with another
 
-	sel                    cascadia.Selector
-	text, title, url, form *regexp.Regexp
+	sel                            cascadia.Selector
+	text, title, url, form, script *regexp.Regexp
 }
 
 // Markers are the evidence for each outcome of a page, site by site; the

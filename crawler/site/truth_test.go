@@ -201,6 +201,10 @@ var disputed = map[string]func(*truthRow){
 	// in its state (Item 24-026-052) and in the title of its canonical link.
 	"newegg/bargainhunter.html": func(r *truthRow) { r.price = "499.99" },
 	// The heading has "(Fused Filament Fabrication)" in the middle.
+	// The list has the text of <title>; the heading reads otherwise.
+	"bestbuy/anker.html": func(r *truthRow) {
+		r.title = "Anker - Power Bank (20K, 87W, Built-In USB-C Cable) - Black"
+	},
 	"newegg/da-vinci.html": func(r *truthRow) {
 		r.title = "XYZprinting da Vinci 2.0 Duo FFF (Fused Filament Fabrication) ABS/PLA Dual Nozzle 3D Printer"
 	},
@@ -360,6 +364,8 @@ func sameSeller(got, want string) bool {
 	return false
 }
 
+var asinCard = regexp.MustCompile(`<div[^>]{0,80}data-asin="([A-Z0-9]{10})"[^>]{0,300}data-component-type="s-search-result"`)
+
 var idCount = regexp.MustCompile(`(\d+) (?:distinct |)(?:item ids|item id|data-asin|nids)`)
 
 // judgeLinks compares the number of listings with the count in the note, and
@@ -376,6 +382,20 @@ func (row truthRow) judgeLinks(s *score, r *Reading) {
 				s.mark(row.market, "links", false, "%s: decoy %s %q", row.file, l.URL, l.Title)
 			}
 		}
+	}
+	if row.market == "amazon" { // data-asin is also on buttons: the results are what counts
+		want := map[string]bool{}
+		for _, m := range asinCard.FindAllSubmatch(row.body, -1) {
+			want[string(m[1])] = true
+		}
+		found := 0
+		for id := range want {
+			if seen[id] {
+				found++
+			}
+		}
+		s.mark(row.market, "links", found == len(want), "%s: %d of %d results", row.file, found, len(want))
+		return
 	}
 	if m := idCount.FindStringSubmatch(row.note); m != nil {
 		want, _ := strconv.Atoi(m[1])

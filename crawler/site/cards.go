@@ -1,0 +1,107 @@
+package site
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"github.com/trawlmark/trawlmark/crawler/listing"
+)
+
+// minCards is how many boxes of one shape make a result list.
+const minCards = 4
+
+// shelf finds the results of an unknown shop whose addresses say nothing: the
+// largest group of links of one shape, each in a box of its own with a price.
+func (f *linkFinder) shelf() {
+	wanted := f.p.match.Kind == KindSearch || f.p.match.Kind == KindOther && f.p.asked.Kind == KindSearch
+	if !f.p.match.Site.Generic || !wanted || f.count >= minCards {
+		return
+	}
+	groups := map[string][]*html.Node{}
+	var order []string
+	for _, a := range f.p.doc.Anchors() {
+		if len(order) > 500 {
+			break
+		}
+		abs := f.p.doc.Absolute(listing.Attr(a, "href"))
+		u, err := url.Parse(abs)
+		if abs == "" || err != nil || f.p.set.For(abs).Lane != f.p.match.Lane || len(u.Path) < 4 {
+			continue
+		}
+		if boxPrice(a) == "" || f.p.doc.InDecoy(a) {
+			continue
+		}
+		shape := shapeOf(u)
+		if groups[shape] == nil {
+			order = append(order, shape)
+		}
+		groups[shape] = append(groups[shape], a)
+	}
+	best := ""
+	for _, s := range order {
+		if distinct(groups[s]) > distinct(groups[best]) {
+			best = s
+		}
+	}
+	if distinct(groups[best]) < minCards {
+		return
+	}
+	if f.p.match.Kind == KindOther {
+		f.p.match.Kind = KindSearch
+	}
+	for _, a := range groups[best] {
+		abs := f.p.doc.Absolute(listing.Attr(a, "href"))
+		m := f.p.set.For(abs)
+		f.addListing(abs, m, a)
+		for i := range f.out {
+			if f.out[i].URL == abs && f.out[i].PriceText == "" {
+				f.out[i].PriceText = clip(boxPrice(a), 100)
+			}
+		}
+	}
+}
+
+func distinct(list []*html.Node) int {
+	seen := map[string]bool{}
+	for _, a := range list {
+		seen[listing.Attr(a, "href")] = true
+	}
+	return len(seen)
+}
+
+var digits = regexp.MustCompile(`\d+`)
+
+// shapeOf is an address's form: how many parts its path has, the first of
+// them when there are several, and how it ends.
+func shapeOf(u *url.URL) string {
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	shape := digits.ReplaceAllString(parts[0], "#")
+	if len(parts) == 1 {
+		shape = ""
+	}
+	last := parts[len(parts)-1]
+	if i := strings.LastIndex(last, "."); i >= 0 {
+		shape += " " + last[i:]
+	}
+	if digits.MatchString(last) {
+		shape += " #"
+	}
+	return shape + strings.Repeat("/", len(parts))
+}
+
+// boxPrice gives the price in the small box around a link: one price, and not
+// a whole list of them.
+func boxPrice(a *html.Node) string {
+	for n, up := a, 0; n != nil && up < 5; n, up = n.Parent, up+1 {
+		if listing.TextLen(n, 500) > 400 {
+			return ""
+		}
+		if text := listing.PriceIn(n); text != "" {
+			return text
+		}
+	}
+	return ""
+}
