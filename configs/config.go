@@ -144,6 +144,7 @@ type Worker struct {
 	Lease      Duration `yaml:"lease"`
 	Heartbeat  Duration `yaml:"heartbeat"`
 	Drain      Duration `yaml:"drain"`
+	Challenge  Duration `yaml:"challenge_pause"`
 	SpoolLimit Size     `yaml:"spool_limit"`
 }
 
@@ -157,9 +158,9 @@ type Pools struct {
 
 // Dispatcher is how work is handed out.
 type Dispatcher struct {
-	Tick            Duration `yaml:"tick"`
-	Reconcile       Duration `yaml:"reconcile"`
-	InFlightPerLane int      `yaml:"in_flight_per_lane"`
+	Tick      Duration `yaml:"tick"`
+	Reconcile Duration `yaml:"reconcile"`
+	MaxQueued int      `yaml:"max_queued"`
 }
 
 // Score is who scores suspicious listings.

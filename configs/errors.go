@@ -41,7 +41,9 @@ func decode(file string, text []byte, into *Config) error {
 	}
 	ke := &KeyError{File: file, Text: err.Error()}
 	var ye yaml.Error
-	if errors.As(err, &ye) {
+	if ve, ok := errors.AsType[*valueError](err); ok {
+		ke.Line, ke.Key, ke.Text = ve.line, keyAt(text, ve.line), ve.Error()
+	} else if errors.As(err, &ye) {
 		ke.Text = ye.GetMessage()
 		if tk := ye.GetToken(); tk != nil {
 			ke.Line = tk.Position.Line

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // Secret is text that never prints.
@@ -54,11 +56,11 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := ParseDuration(string(b))
+// UnmarshalYAML implements yaml.NodeUnmarshaler.
+func (d *Duration) UnmarshalYAML(n ast.Node) error {
+	v, err := ParseDuration(n.GetToken().Value)
 	*d = Duration(v)
-	return err
+	return at(n, err)
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -89,11 +91,27 @@ func ParseSize(s string) (int64, error) {
 	return 0, fmt.Errorf("%q is not a size: write 512KiB, 10MiB or 2GiB", s)
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (z *Size) UnmarshalText(b []byte) error {
-	v, err := ParseSize(string(b))
+// UnmarshalYAML implements yaml.NodeUnmarshaler.
+func (z *Size) UnmarshalYAML(n ast.Node) error {
+	v, err := ParseSize(n.GetToken().Value)
 	*z = Size(v)
-	return err
+	return at(n, err)
+}
+
+// valueError is a value that cannot be read, and the line it stands on: the
+// YAML library loses the position of errors of our own types.
+type valueError struct {
+	line int
+	err  error
+}
+
+func (e *valueError) Error() string { return e.err.Error() }
+
+func at(n ast.Node, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &valueError{n.GetToken().Position.Line, err}
 }
 
 // MarshalText implements encoding.TextMarshaler.
