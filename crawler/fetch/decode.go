@@ -35,7 +35,6 @@ type decoder struct {
 
 	r       io.Reader // nil until the first read
 	closers []io.Closer
-	n       int64
 	ended   bool
 	whole   bool // the wire body is whole, so an early end is corruption
 
@@ -66,13 +65,6 @@ func (d *decoder) Read(b []byte) (int, error) {
 		}
 	}
 	n, err := d.r.Read(b)
-	if over := d.n + int64(n) - d.limit(); over > 0 {
-		n -= int(min(over, int64(n)))
-		d.n += int64(n)
-		d.stop(capture.TooLarge, fmt.Sprintf("the body decompresses to more than %d bytes from %d; what was read until there is kept", d.limit(), d.wire.Size()))
-		return n, io.EOF
-	}
-	d.n += int64(n)
 	if err != nil {
 		return n, d.end(err)
 	}
@@ -87,6 +79,29 @@ func (d *decoder) limit() int64 {
 	return min(d.max, max(ratioFloor, d.wire.Size()*d.ratio))
 }
 
+var errBomb = errors.New("too much")
+
+// capped fails with errBomb past its limit. One sits on every coding, not only
+// on the last: a stream in between can be endless and still come to nothing.
+type capped struct {
+	r    io.Reader
+	left int64
+}
+
+func (c *capped) Read(b []byte) (int, error) {
+	if c.left == 0 {
+		var one [1]byte
+		n, err := c.r.Read(one[:])
+		if n > 0 {
+			return 0, errBomb
+		}
+		return 0, err
+	}
+	n, err := c.r.Read(b[:min(int64(len(b)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
 func (d *decoder) stop(o capture.Outcome, problem string) {
 	d.ended, d.outcome, d.problem = true, o, problem
 }
@@ -95,6 +110,8 @@ func (d *decoder) stop(o capture.Outcome, problem string) {
 // the wire is no news.
 func (d *decoder) end(err error) error {
 	switch {
+	case errors.Is(err, errBomb):
+		d.stop(capture.TooLarge, fmt.Sprintf("the body decompresses to more than %d bytes from %d; what was read until there is kept", d.limit(), d.wire.Size()))
 	case err == io.EOF, !d.whole && errors.Is(err, io.ErrUnexpectedEOF):
 		d.ended = true
 	default:
@@ -112,7 +129,7 @@ func (d *decoder) open() error {
 		return err
 	}
 	d.closers = append(d.closers, f)
-	d.r = f
+	d.r = &capped{f, d.limit()}
 	if d.wire.Size() == 0 {
 		return io.EOF
 	}
@@ -123,6 +140,7 @@ func (d *decoder) open() error {
 		if err := d.undo(d.codings[i]); err != nil {
 			return err
 		}
+		d.r = &capped{d.r, d.limit()}
 	}
 	return nil
 }
