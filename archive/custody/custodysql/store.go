@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,16 +78,8 @@ func (s *Store) Swap(ctx context.Context, version int64, head []byte, rows []cus
 		if err := one(tx.ExecContext(ctx, q, string(head), version)); err != nil {
 			return err
 		}
-		put, err := tx.PrepareContext(ctx, `
-			INSERT INTO custody_event (id, idx, type, commitment, capture, case_id, log, happened, added)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-			ON CONFLICT (id) DO UPDATE SET idx = excluded.idx WHERE custody_event.idx < 0`)
-		if err != nil {
-			return err
-		}
-		defer put.Close()
-		for _, r := range rows {
-			if err := one(put.ExecContext(ctx, values(r, r.Index, added)...)); err != nil {
+		for chunk := range slices.Chunk(rows, 50) {
+			if err := index(ctx, tx, chunk, added); err != nil {
 				return err
 			}
 		}
@@ -93,17 +87,40 @@ func (s *Store) Swap(ctx context.Context, version int64, head []byte, rows []cus
 	})
 }
 
-// one turns "nothing was changed" into ErrMoved.
-func one(res sql.Result, err error) error {
-	if err != nil {
+// index gives rows their index, all or none of them. Some rows a statement
+// save PostgreSQL round trips; many make SQLite's driver slow (500 a statement:
+// 1.6 s for 5,000 rows, 50: 0.4 s on both).
+func index(ctx context.Context, tx *sql.Tx, rows []custody.Row, added time.Time) error {
+	var q strings.Builder
+	var args []any
+	q.WriteString(`INSERT INTO custody_event (id, idx, type, commitment, capture, case_id, log, happened, added) VALUES `)
+	for i, r := range rows {
+		n := 9 * i
+		if i > 0 {
+			q.WriteString(", ")
+		}
+		fmt.Fprintf(&q, "($%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5, n+6, n+7, n+8, n+9)
+		args = append(args, values(r, r.Index, added)...)
+	}
+	q.WriteString(` ON CONFLICT (id) DO UPDATE SET idx = excluded.idx WHERE custody_event.idx < 0`)
+	return changed(int64(len(rows)))(tx.ExecContext(ctx, q.String(), args...))
+}
+
+// changed turns any other number of changed rows into ErrMoved.
+func changed(want int64) func(sql.Result, error) error {
+	return func(res sql.Result, err error) error {
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		if err == nil && n != want {
+			err = custody.ErrMoved
+		}
 		return err
 	}
-	n, err := res.RowsAffected()
-	if err == nil && n != 1 {
-		err = custody.ErrMoved
-	}
-	return err
 }
+
+func one(res sql.Result, err error) error { return changed(1)(res, err) }
 
 // values are the columns of custody_event, in order.
 func values(r custody.Row, index int64, added time.Time) []any {
