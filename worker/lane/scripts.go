@@ -42,7 +42,9 @@ local response = redis.call('GET', KEYS[5])
 if response then delay = math.ceil(math.max(floor, math.min(factor * response, maximum))) end
 -- base is the arrival that the last increment was added to. The increment is
 -- added anew with today's delay: one that has grown holds for the next slot.
-local base = tonumber(since)
+-- Who was last asked before Redis began to remember is not known: as if all
+-- of the burst had been used then.
+local base = tonumber(since) + (burst - 1) * delay
 local previous = redis.call('GET', KEYS[2])
 if previous then base = tonumber(previous) end
 local due = base + delay

@@ -72,19 +72,22 @@ type Depth struct {
 // second or so, not for each ticket.
 func (c *Client) Depth(ctx context.Context, pool string) (Depth, error) {
 	d := Depth{Pool: pool}
-	if err := c.redis.Ping(ctx).Err(); err != nil {
-		return d, unavailable(ctx, err)
+	if err := c.announce(ctx, pool); err != nil {
+		return d, err
 	}
 	info, err := c.inspect.GetQueueInfo(pool)
-	if errors.Is(err, asynq.ErrQueueNotFound) {
-		return d, nil // nothing was ever sent
-	}
 	if err != nil {
 		return d, unavailable(ctx, err)
 	}
 	d.Waiting, d.Running, d.GivenUp = info.Pending, info.Active, info.Archived
 	d.Oldest, d.Paused = info.Latency, info.Paused
 	return d, nil
+}
+
+// announce writes the queue's name where asynq's inspector looks for it. asynq's
+// client does so once in its life, and a Redis that was flushed has forgotten.
+func (c *Client) announce(ctx context.Context, pool string) error {
+	return unavailable(ctx, c.redis.SAdd(ctx, "asynq:queues", pool).Err())
 }
 
 // Pause keeps workers from taking tickets of a pool; Resume lets them again.
@@ -108,9 +111,9 @@ func (c *Client) setPaused(ctx context.Context, pool string, paused bool) error 
 // Forget deletes tickets that were given up: they only take memory, since the
 // ledger has planned their jobs again. It says how many there were.
 func (c *Client) Forget(ctx context.Context, pool string) (int, error) {
-	n, err := c.inspect.DeleteAllArchivedTasks(pool)
-	if errors.Is(err, asynq.ErrQueueNotFound) {
-		return 0, nil
+	if err := c.announce(ctx, pool); err != nil {
+		return 0, err
 	}
+	n, err := c.inspect.DeleteAllArchivedTasks(pool)
 	return n, unavailable(ctx, err)
 }

@@ -39,11 +39,10 @@ func (q *quiet) health(err error) {
 // what names a connection is left to health.
 func (q *quiet) complain(args []any) {
 	text := strings.TrimSpace(fmt.Sprint(args...))
-	panicked := strings.HasPrefix(text, "recovering from panic")
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	kind := text[:min(len(text), 24)]
-	if !panicked && (!q.away.IsZero() || connection(text) || time.Since(q.said[kind]) < time.Minute) {
+	if !q.away.IsZero() || connection(text) || time.Since(q.said[kind]) < time.Minute {
 		q.log.Debug("asynq: " + text)
 		return
 	}

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -187,6 +188,17 @@ func (r Redis) tls() (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+// Log sends what the Redis client library says of its own accord (it has one
+// log for the whole process, standard error by default) to log at debug level:
+// whoever uses a client gets an error anyway. A program calls it once.
+func Log(log *slog.Logger) { redis.SetLogger(library{log}) }
+
+type library struct{ log *slog.Logger }
+
+func (l library) Printf(ctx context.Context, format string, v ...any) {
+	l.log.DebugContext(ctx, "redis: "+fmt.Sprintf(format, v...))
 }
 
 // connOpt lets asynq's own tools (asynqmon) use the same settings.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -173,11 +174,21 @@ func (s *Server) handle(ctx, drain context.Context, t *asynq.Task, h Handler) er
 	}
 	s.running.Add(1)
 	defer func() { s.running.Add(-1); <-s.slots }()
-	if err := h(run, ticket); err != nil {
+	if err := guarded(run, ticket, h); err != nil {
 		s.log.Error("a handler failed and its ticket is given up", "job", ticket.Job.String(), "epoch", ticket.Epoch, "error", err)
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
 	return nil
+}
+
+// guarded makes an error of a panic: asynq would log where it was, not what.
+func guarded(ctx context.Context, t Ticket, h Handler) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return h(ctx, t)
 }
 
 // breather waits a moment after a failed command: asynq polls again at once

@@ -105,7 +105,7 @@ func (s *Server) Flush() {
 }
 
 func (s *Server) open() *redis.Client {
-	return redis.NewClient(&redis.Options{Network: "unix", Addr: s.Socket, DisableIdentity: true})
+	return redis.NewClient(&redis.Options{Network: "unix", Addr: s.Socket, DisableIdentity: true, DialerRetries: 1, MaxRetries: 1})
 }
 
 // Client gives a client that is closed with the test.

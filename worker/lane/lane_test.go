@@ -1,0 +1,582 @@
+package lane_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/trawlmark/trawlmark/worker/lane"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+	"github.com/trawlmark/trawlmark/worker/task/redistest"
+)
+
+var ctx = context.Background()
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// book is a ledger's lanes in memory; fail makes it fail.
+type book struct {
+	mu    sync.Mutex
+	lanes map[string]ledger.Lane
+	fail  error
+}
+
+func (b *book) change(name string, f func(*ledger.Lane)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fail != nil {
+		return b.fail
+	}
+	if b.lanes == nil {
+		b.lanes = map[string]ledger.Lane{}
+	}
+	l := b.lanes[name]
+	l.Name = name
+	f(&l)
+	b.lanes[name] = l
+	return nil
+}
+
+func (b *book) Now() time.Time { return time.Now() }
+
+func (b *book) CloseLane(_ context.Context, name string, until time.Time, why string) error {
+	return b.change(name, func(l *ledger.Lane) {
+		if until.After(l.ClosedUntil) {
+			l.ClosedUntil, l.Reason = until, why
+		}
+	})
+}
+func (b *book) OpenLane(_ context.Context, name, _ string) error {
+	return b.change(name, func(l *ledger.Lane) { l.ClosedUntil = time.Time{} })
+}
+func (b *book) PauseLane(_ context.Context, name, by string) error {
+	return b.change(name, func(l *ledger.Lane) { l.Paused, l.PausedBy = true, by })
+}
+func (b *book) ResumeLane(_ context.Context, name, _ string) error {
+	return b.change(name, func(l *ledger.Lane) { l.Paused = false })
+}
+func (b *book) Lanes(context.Context) ([]ledger.Lane, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []ledger.Lane
+	for _, l := range b.lanes {
+		all = append(all, l)
+	}
+	return all, b.fail
+}
+
+func (b *book) breakWith(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = err
+}
+
+// warm gives a limiter whose Redis has remembered for longer than any delay of
+// the test.
+func warm(t *testing.T, c redis.UniversalClient, b lane.Book) *lane.Limiter {
+	t.Helper()
+	l := lane.New(c, b, quiet())
+	if _, err := l.State(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(ctx, "{trawlmark:lanes}:since", "1000000", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func reserve(t *testing.T, l *lane.Limiter, name string, p lane.Params) lane.Slot {
+	t.Helper()
+	s, err := l.Reserve(ctx, name, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// back reserves until the limiter answers again: a client's pool looks for a
+// Redis that was away once a second.
+func back(t *testing.T, l *lane.Limiter, name string, p lane.Params) error {
+	t.Helper()
+	for range 100 {
+		if _, err := l.Reserve(ctx, name, p); !errors.Is(err, lane.ErrUnavailable) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return errors.New("the limiter is not back after 5 s")
+}
+
+func TestSlotsOfOneLane(t *testing.T) {
+	l := warm(t, redistest.Start(t).Client(), &book{})
+	p := lane.Params{Min: time.Second, MaxWait: time.Hour}
+	first := reserve(t, l, "a", p)
+	if first.Wait != 0 || first.Delay != time.Second {
+		t.Errorf("first: %+v", first)
+	}
+	last := first
+	for range 5 {
+		s := reserve(t, l, "a", p)
+		if gap := s.At.Sub(last.At); gap != time.Second {
+			t.Errorf("a gap of %v", gap)
+		}
+		last = s
+	}
+	if s := reserve(t, l, "b", p); s.Wait != 0 {
+		t.Errorf("another lane waits %v", s.Wait)
+	}
+	// Too far ahead: not taken, and the next one finds it where it was.
+	p.MaxWait = time.Second
+	s, err := l.Reserve(ctx, "a", p)
+	if !errors.Is(err, lane.ErrNotYet) || s.Wait < 4*time.Second || s.Wait > 6*time.Second {
+		t.Errorf("%+v, %v", s, err)
+	}
+	p.MaxWait = time.Hour
+	if s := reserve(t, l, "a", p); s.At.Sub(last.At) != time.Second {
+		t.Errorf("a slot that was refused was taken: gap %v", s.At.Sub(last.At))
+	}
+	// A larger delay holds from the last slot on, not from the next one.
+	p.Min = 10 * time.Second
+	last = reserve(t, l, "a", p)
+	if s := reserve(t, l, "a", p); s.At.Sub(last.At) != 10*time.Second {
+		t.Errorf("gap %v", s.At.Sub(last.At))
+	}
+}
+
+func TestDelayGrowsFromTheLastSlot(t *testing.T) {
+	l := warm(t, redistest.Start(t).Client(), &book{})
+	last := reserve(t, l, "a", lane.Params{Min: 10 * time.Millisecond})
+	s := reserve(t, l, "a", lane.Params{Min: 10 * time.Millisecond, CrawlDelay: 5 * time.Second, MaxWait: time.Hour})
+	if gap := s.At.Sub(last.At); gap != 5*time.Second {
+		t.Errorf("the gap is %v although the delay is 5 s now", gap)
+	}
+}
+
+func TestGiveBack(t *testing.T) {
+	l := warm(t, redistest.Start(t).Client(), &book{})
+	p := lane.Params{Min: time.Second, MaxWait: time.Hour}
+	for _, before := range []int{0, 1} {
+		name := fmt.Sprint("lane", before)
+		for range before {
+			reserve(t, l, name, p)
+		}
+		a := reserve(t, l, name, p)
+		if err := l.GiveBack(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+		b := reserve(t, l, name, p)
+		if gap := b.At.Sub(a.At).Abs(); gap > 500*time.Millisecond {
+			t.Errorf("a slot that was given back is not there again: %v later", gap)
+		}
+		c := reserve(t, l, name, p)
+		if err := l.GiveBack(ctx, b); err != nil { // not the newest
+			t.Fatal(err)
+		}
+		if d := reserve(t, l, name, p); d.At.Sub(c.At) != time.Second {
+			t.Errorf("giving back an older slot made a gap of %v", d.At.Sub(c.At))
+		}
+	}
+	if err := l.GiveBack(ctx, lane.Slot{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBurst(t *testing.T) {
+	l := warm(t, redistest.Start(t).Client(), &book{})
+	p := lane.Params{Min: time.Minute, Burst: 3}
+	for i := range 3 {
+		if s := reserve(t, l, "a", p); s.Wait != 0 {
+			t.Errorf("slot %d of a burst of 3 waits %v", i+1, s.Wait)
+		}
+	}
+	if s, err := l.Reserve(ctx, "a", p); !errors.Is(err, lane.ErrNotYet) || s.Wait < 55*time.Second || s.Wait > time.Minute {
+		t.Errorf("the fourth: %+v, %v", s, err)
+	}
+}
+
+// Two limiters and many goroutines share a lane: no two slots are closer than
+// the delay, and no more than 5 % of the allowed rate is left unused.
+func TestManyShareALane(t *testing.T) {
+	srv := redistest.Start(t)
+	b := &book{}
+	limiters := []*lane.Limiter{warm(t, srv.Client(), b), lane.New(srv.Client(), b, quiet())}
+	const delay, slots, goroutines = 5 * time.Millisecond, 300, 24
+	p := lane.Params{Min: delay, MaxWait: time.Second}
+	var mu sync.Mutex
+	var at []time.Time
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			for {
+				s, err := limiters[g%2].Reserve(ctx, "a", p)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				enough := len(at) >= slots
+				if !enough {
+					at = append(at, s.At)
+				}
+				mu.Unlock()
+				if enough {
+					return
+				}
+				time.Sleep(s.Wait)
+			}
+		})
+	}
+	wg.Wait()
+	slices.SortFunc(at, time.Time.Compare)
+	for i := 1; i < len(at); i++ {
+		if gap := at[i].Sub(at[i-1]); gap < delay {
+			t.Errorf("a gap of %v", gap)
+		}
+	}
+	ideal := delay * (slots - 1)
+	if used := at[len(at)-1].Sub(at[0]); float64(ideal)/float64(used) < 0.95 {
+		t.Errorf("%d slots took %v; at the allowed rate it is %v", slots, used, ideal)
+	}
+}
+
+// Requests that pass the gate are apart when they go out, not only when their
+// slots were given.
+func TestGateSpacesWhatGoesOut(t *testing.T) {
+	srv := redistest.Start(t)
+	b := &book{}
+	l := warm(t, srv.Client(), b)
+	const delay = 20 * time.Millisecond
+	p := lane.Params{Min: delay, MaxWait: 5 * time.Second}
+	var mu sync.Mutex
+	var out []time.Time
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for range 25 {
+		wg.Go(func() {
+			if err := l.Pass(ctx, "a", p); err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			out = append(out, time.Now())
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	if used := time.Since(begin); used < 24*delay {
+		t.Errorf("25 passed within %v", used)
+	}
+	if err := l.Pass(ctx, "a", lane.Params{Min: time.Hour, MaxWait: time.Second}); !errors.Is(err, lane.ErrNotYet) {
+		t.Errorf("impatient: %v", err)
+	}
+	if err := l.Close(ctx, "a", time.Now().Add(time.Hour), "429"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Pass(ctx, "a", p); !errors.Is(err, lane.ErrClosed) {
+		t.Errorf("a closed lane lets pass: %v", err)
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := l.Pass(stopped, "b", p); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
+}
+
+func TestCloseStopsTheFleet(t *testing.T) {
+	srv := redistest.Start(t)
+	b := &book{}
+	one, two := warm(t, srv.Client(), b), lane.New(srv.Client(), b, quiet())
+	p := lane.Params{Min: time.Millisecond, MaxWait: time.Second}
+	reserve(t, two, "a", p)
+	if err := one.Close(ctx, "a", time.Now().Add(time.Hour), "429, Retry-After: 3600\n"+strings.Repeat("x", 1000)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := two.Reserve(ctx, "a", p)
+	var c *lane.Closed
+	if !errors.Is(err, lane.ErrClosed) || !errors.As(err, &c) || c.Wait < 59*time.Minute || c.Wait > time.Hour ||
+		!strings.HasPrefix(c.Reason, "429, Retry-After: 3600 xxx") || len(c.Reason) > 310 {
+		t.Errorf("got %v", err)
+	}
+	reserve(t, two, "b", p)
+	// A shorter penalty does not shorten it, an end in the past neither.
+	for _, until := range []time.Time{time.Now().Add(time.Minute), time.Now().Add(-time.Hour)} {
+		if err := two.Close(ctx, "a", until, "503"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := one.State(ctx, "a"); err != nil || s.Closed < 59*time.Minute || !strings.HasPrefix(s.Reason, "429") {
+		t.Errorf("state %+v, %v", s, err)
+	}
+	if err := two.Open(ctx, "a", "oscar"); err != nil {
+		t.Fatal(err)
+	}
+	reserve(t, one, "a", p)
+	// It opens by itself.
+	if err := two.Close(ctx, "a", time.Now().Add(50*time.Millisecond), "429"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Reserve(ctx, "a", p); !errors.As(err, &c) {
+		t.Fatalf("got %v", err)
+	}
+	time.Sleep(c.Wait + 2*time.Millisecond)
+	reserve(t, one, "a", p)
+}
+
+func TestPause(t *testing.T) {
+	srv := redistest.Start(t)
+	b := &book{}
+	l := warm(t, srv.Client(), b)
+	p := lane.Params{Min: time.Millisecond, MaxWait: time.Second}
+	if err := l.Pause(ctx, "a", "oscar"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.Reserve(ctx, "a", p)
+	var c *lane.Closed
+	if !errors.As(err, &c) || !c.Paused || !strings.Contains(err.Error(), "oscar") {
+		t.Errorf("got %v", err)
+	}
+	if err := l.Resume(ctx, "a", "oscar"); err != nil {
+		t.Fatal(err)
+	}
+	reserve(t, l, "a", p)
+	// A pause set in the ledger by a program without Redis comes with Sync, and
+	// goes with it.
+	b.PauseLane(ctx, "a", "someone else")
+	if err := l.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Reserve(ctx, "a", p); !errors.Is(err, lane.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	b.ResumeLane(ctx, "a", "someone else")
+	if err := l.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	reserve(t, l, "a", p)
+}
+
+func TestPenaltiesSurviveRedis(t *testing.T) {
+	for name, forget := range map[string]func(*redistest.Server){
+		"flushed": func(s *redistest.Server) { s.Flush() },
+		"killed":  func(s *redistest.Server) { s.Restart() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := redistest.Start(t)
+			b := &book{}
+			l, other := warm(t, srv.Client(), b), lane.New(srv.Client(), b, quiet())
+			p := lane.Params{Min: 300 * time.Millisecond, MaxWait: time.Hour}
+			reserve(t, l, "free", p)
+			for i := range 50 {
+				if err := l.Close(ctx, fmt.Sprint("closed", i), time.Now().Add(time.Hour), "429"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := l.Pause(ctx, "paused", "oscar"); err != nil {
+				t.Fatal(err)
+			}
+			forget(srv)
+			if err := back(t, other, "closed0", p); !errors.Is(err, lane.ErrClosed) {
+				t.Errorf("the first answer after Redis forgot: %v", err)
+			}
+			var wg sync.WaitGroup
+			for i := range 50 {
+				for _, x := range []*lane.Limiter{l, other} {
+					wg.Go(func() {
+						if _, err := x.Reserve(ctx, fmt.Sprint("closed", i), p); !errors.Is(err, lane.ErrClosed) && !errors.Is(err, lane.ErrUnavailable) {
+							t.Errorf("a closed lane after Redis forgot: %v", err)
+						}
+					})
+				}
+			}
+			wg.Wait()
+			if err := back(t, l, "paused", p); !errors.Is(err, lane.ErrClosed) {
+				t.Errorf("paused: %v", err)
+			}
+			// Nobody knows when the lane was used last, so it waits once.
+			s, err := other.Reserve(ctx, "free", p)
+			if err != nil || s.Wait == 0 || s.Wait > p.Min {
+				t.Errorf("free: %+v, %v", s, err)
+			}
+		})
+	}
+}
+
+func TestFailsClosed(t *testing.T) {
+	srv := redistest.Start(t)
+	b := &book{}
+	c := srv.Client()
+	l := warm(t, c, b)
+	p := lane.Params{Min: time.Millisecond, MaxWait: time.Second}
+	reserve(t, l, "a", p)
+	srv.Kill()
+	refused := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, lane.ErrUnavailable) {
+			t.Errorf("%s without Redis: %v", what, err)
+		}
+	}
+	_, err := l.Reserve(ctx, "a", p)
+	refused("reserve", err)
+	refused("pass", l.Pass(ctx, "a", p))
+	refused("observe", l.Observe(ctx, "a", time.Second, true))
+	_, err = l.State(ctx, "a")
+	refused("state", err)
+	refused("close", l.Close(ctx, "a", time.Now().Add(time.Hour), "429")) // but the ledger knows
+	srv.Restart()
+	if err := back(t, l, "a", p); !errors.Is(err, lane.ErrClosed) {
+		t.Errorf("a penalty that only the ledger got: %v", err)
+	}
+	// Redis is there but has forgotten, and the ledger does not answer.
+	srv.Flush()
+	b.breakWith(errors.New("the disk is gone"))
+	if _, err := l.Reserve(ctx, "b", p); !errors.Is(err, lane.ErrUnavailable) || !strings.Contains(err.Error(), "the disk is gone") {
+		t.Errorf("without a ledger: %v", err)
+	}
+	if err := l.Close(ctx, "c", time.Now().Add(time.Hour), "429"); err == nil || !strings.Contains(err.Error(), "not durably") {
+		t.Errorf("close without a ledger: %v", err)
+	}
+	b.breakWith(nil)
+	if _, err := l.Reserve(ctx, "c", p); !errors.Is(err, lane.ErrClosed) {
+		t.Errorf("a penalty that only Redis got: %v", err)
+	}
+}
+
+// Redis stayed up with its marker, but a penalty could not be written to it.
+func TestPenaltyThatMissedRedis(t *testing.T) {
+	srv := redistest.Start(t)
+	b := &book{}
+	l := warm(t, srv.Client(), b)
+	p := lane.Params{Min: time.Millisecond, MaxWait: time.Second}
+	b.CloseLane(ctx, "a", time.Now().Add(time.Hour), "429")
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := l.Reserve(cancelled, "a", p); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := l.Reserve(ctx, "a", p); !errors.Is(err, lane.ErrClosed) {
+		t.Errorf("after trouble the ledger was not asked: %v", err)
+	}
+}
+
+func TestAdaptiveDelay(t *testing.T) {
+	l := warm(t, redistest.Start(t).Client(), &book{})
+	p := lane.Params{Min: 10 * time.Millisecond, Max: 500 * time.Millisecond, Factor: 2, MaxWait: time.Hour}
+	delay := func() time.Duration { return reserve(t, l, "a", p).Delay }
+	tell := func(took time.Duration, ok bool, n int) {
+		for range n {
+			if err := l.Observe(ctx, "a", took, ok); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if d := delay(); d != 10*time.Millisecond {
+		t.Errorf("nothing known: %v", d)
+	}
+	tell(100*time.Millisecond, true, 1)
+	if d := delay(); d != 200*time.Millisecond {
+		t.Errorf("after 100 ms: %v", d)
+	}
+	tell(time.Millisecond, false, 100) // a quick error page is no fast answer
+	if d := delay(); d != 200*time.Millisecond {
+		t.Errorf("errors changed it to %v", d)
+	}
+	tell(200*time.Millisecond, false, 1) // a slow one is a slow one
+	if d := delay(); d != 300*time.Millisecond {
+		t.Errorf("a slow error made it %v", d)
+	}
+	tell(time.Minute, true, 10)
+	if d := delay(); d != 500*time.Millisecond {
+		t.Errorf("above the maximum: %v", d)
+	}
+	tell(time.Millisecond, true, 3)
+	if d := delay(); d != 500*time.Millisecond {
+		t.Errorf("three fast answers made it %v at once", d)
+	}
+	tell(time.Millisecond, true, 200)
+	if d := delay(); d != 10*time.Millisecond {
+		t.Errorf("fast again: %v", d)
+	}
+	p.CrawlDelay = 2 * time.Second // above the maximum
+	if d := delay(); d != 2*time.Second {
+		t.Errorf("robots.txt asks for 2 s: %v", d)
+	}
+	tell(0, true, 1)
+}
+
+func TestParams(t *testing.T) {
+	for _, c := range []struct {
+		p        lane.Params
+		response time.Duration
+		want     time.Duration
+	}{
+		{lane.Params{Min: time.Second}, 0, time.Second},
+		{lane.Params{Min: time.Second}, 3 * time.Second, 6 * time.Second},
+		{lane.Params{Min: time.Second, Factor: 10}, 3 * time.Second, 30 * time.Second},
+		{lane.Params{Min: time.Second, Max: 5 * time.Second}, time.Hour, 5 * time.Second},
+		{lane.Params{Min: time.Second, CrawlDelay: 10 * time.Second, Max: 5 * time.Second}, time.Hour, 10 * time.Second},
+	} {
+		if got := c.p.Delay(c.response); got != c.want {
+			t.Errorf("%+v at %v: %v, want %v", c.p, c.response, got, c.want)
+		}
+	}
+	l := lane.New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}), &book{}, quiet())
+	for _, p := range []lane.Params{{}, {Min: -1}, {Min: 1, CrawlDelay: -1}, {Min: 1, Burst: -1}, {Min: 1, Factor: -1},
+		{Min: 1, MaxWait: -1}, {Min: 1, Max: 1000 * time.Hour}, {Min: 1, CrawlDelay: 49 * time.Hour}, {Min: 1, Burst: 5000}} {
+		if _, err := l.Reserve(ctx, "a", p); err == nil || errors.Is(err, lane.ErrUnavailable) {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+}
+
+// The scripts run on the in-process Redis of a small installation too.
+func TestInProcessRedis(t *testing.T) {
+	m := miniredis.RunT(t)
+	b := &book{}
+	l := warm(t, redis.NewClient(&redis.Options{Addr: m.Addr()}), b)
+	p := lane.Params{Min: time.Second, MaxWait: time.Hour}
+	first := reserve(t, l, "a", p)
+	second := reserve(t, l, "a", p)
+	if gap := second.At.Sub(first.At); gap != time.Second {
+		t.Errorf("gap %v", gap)
+	}
+	if err := l.GiveBack(ctx, second); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Observe(ctx, "a", time.Second, true); err != nil {
+		t.Fatal(err)
+	}
+	if s := reserve(t, l, "a", p); s.Delay != 2*time.Second || s.At.Sub(first.At) != 2*time.Second {
+		t.Errorf("after a slow answer: %+v", s)
+	}
+	if err := l.Close(ctx, "a", time.Now().Add(time.Hour), "429"); err != nil {
+		t.Fatal(err)
+	}
+	m.FlushAll()
+	if _, err := l.Reserve(ctx, "a", p); !errors.Is(err, lane.ErrClosed) {
+		t.Errorf("after a flush: %v", err)
+	}
+	m.SetError("LOADING")
+	if _, err := l.Reserve(ctx, "b", p); !errors.Is(err, lane.ErrUnavailable) {
+		t.Errorf("an outage: %v", err)
+	}
+}
+
+func BenchmarkReserve(b *testing.B) {
+	l := lane.New(redistest.Start(b).Client(), &book{}, quiet())
+	p := lane.Params{Min: time.Microsecond, MaxWait: time.Hour}
+	for i := 0; b.Loop(); i++ {
+		if _, err := l.Reserve(ctx, fmt.Sprint("lane", i%100), p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

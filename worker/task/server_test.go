@@ -1,0 +1,404 @@
+package task_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+
+	"github.com/trawlmark/trawlmark/worker/task"
+	"github.com/trawlmark/trawlmark/worker/task/redistest"
+)
+
+var ctx = context.Background()
+
+// logs is a log that can be read while it is written.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// world is a queue with a server.
+type world struct {
+	t      *testing.T
+	redis  task.Redis
+	client *task.Client
+	log    *logs
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+func start(t *testing.T, srv *redistest.Server, cfg task.ServerConfig, h task.Handler) *world {
+	t.Helper()
+	w := &world{t: t, redis: task.Redis{Addr: "unix:" + srv.Socket}, log: &logs{}, ended: make(chan error, 1)}
+	c, err := w.redis.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	w.client = task.NewClient(c, time.Minute)
+	if cfg.Pools == nil {
+		cfg.Pools = []string{task.HTTP}
+	}
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = 4
+	}
+	cfg.Poll = 10 * time.Millisecond
+	s, err := task.NewServer(w.redis, cfg, w.log.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, stop := context.WithCancel(ctx)
+	w.stop = stop
+	go func() { w.ended <- s.Run(run, h) }()
+	t.Cleanup(func() { w.end() })
+	return w
+}
+
+// end stops the server and gives what Run said.
+func (w *world) end() error {
+	w.stop()
+	select {
+	case err := <-w.ended:
+		w.ended <- nil
+		return err
+	case <-time.After(30 * time.Second):
+		w.t.Fatal("the server did not stop within 30 s")
+		return nil
+	}
+}
+
+func (w *world) send(k task.Ticket, pool string) {
+	w.t.Helper()
+	if err := w.client.Enqueue(ctx, k, pool); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func within(t *testing.T, d time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(d); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", d, what)
+		}
+	}
+}
+
+func TestTicketsArriveOnceEach(t *testing.T) {
+	srv := redistest.Start(t)
+	var mu sync.Mutex
+	got := map[task.Ticket]int{}
+	w := start(t, srv, task.ServerConfig{Pools: []string{task.HTTP, task.Browser}}, func(_ context.Context, k task.Ticket) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got[k]++
+		return nil
+	})
+	if err := w.client.Pause(ctx, task.HTTP); err != nil {
+		t.Fatal(err)
+	}
+	pools := []string{task.HTTP, task.Browser}
+	for n := range byte(40) {
+		k := task.Ticket{Job: id(n + 1), Epoch: 1}
+		w.send(k, pools[n%2])
+		if n%2 == 0 { // in the paused queue: sent again, and once of the next epoch
+			w.send(k, task.HTTP)
+			w.send(task.Ticket{Job: id(n + 1), Epoch: 2}, task.HTTP)
+		}
+	}
+	within(t, 20*time.Second, "20 tickets of the pool that is not paused", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) >= 20 })
+	if d, err := w.client.Depth(ctx, task.HTTP); err != nil || d.Waiting != 40 || !d.Paused {
+		t.Errorf("depth of the paused pool: %+v, %v", d, err)
+	}
+	for range 2 {
+		if err := w.client.Resume(ctx, task.HTTP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	within(t, 20*time.Second, "60 tickets", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == 60 })
+	if err := w.end(); err != nil {
+		t.Error(err)
+	}
+	for k, n := range got {
+		if n != 1 {
+			t.Errorf("%+v came %d times", k, n)
+		}
+	}
+	if d, err := w.client.Depth(ctx, task.Browser); err != nil || d.Waiting != 0 || d.Running != 0 || d.GivenUp != 0 {
+		t.Errorf("depth: %+v, %v", d, err)
+	}
+	if d, err := w.client.Depth(ctx, task.Score); err != nil || d.Waiting != 0 {
+		t.Errorf("depth of a pool that was never used: %+v, %v", d, err)
+	}
+	// Done tickets leave nothing behind: the queue is not where results are.
+	if keys := srv.Client().Keys(ctx, "asynq:*:t:*").Val(); len(keys) != 0 {
+		t.Errorf("left behind: %v", keys)
+	}
+	if err := w.client.Enqueue(ctx, task.Ticket{Job: id(1), Epoch: 1}, "laundry"); err == nil {
+		t.Error("an unknown pool took a ticket")
+	}
+}
+
+func TestFaultyHandlersDoNotStopTheServer(t *testing.T) {
+	srv := redistest.Start(t)
+	var good atomic.Int32
+	w := start(t, srv, task.ServerConfig{Concurrency: 2}, func(_ context.Context, k task.Ticket) error {
+		switch k.Epoch {
+		case 1:
+			panic("out of cheese")
+		case 2:
+			return errors.New("wrong program")
+		}
+		good.Add(1)
+		return nil
+	})
+	for e := range int64(6) {
+		w.send(task.Ticket{Job: id(1), Epoch: e + 1}, task.HTTP)
+	}
+	c, err := w.redis.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := asynq.NewClientFromRedisClient(c).Enqueue(asynq.NewTask("job", []byte("garbage")), asynq.Queue(task.HTTP), asynq.MaxRetry(0)); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 20*time.Second, "four good ones", func() bool { return good.Load() == 4 })
+	given := func() task.Depth { d, _ := w.client.Depth(ctx, task.HTTP); return d }
+	within(t, 20*time.Second, "three given up", func() bool { return given().GivenUp == 3 })
+	if n, err := w.client.Forget(ctx, task.HTTP); n != 3 || err != nil {
+		t.Errorf("forgot %d, %v", n, err)
+	}
+	if n, err := w.client.Forget(ctx, task.Score); n != 0 || err != nil {
+		t.Errorf("forgot %d, %v", n, err)
+	}
+	for _, s := range []string{"out of cheese", "wrong program", "not a ticket"} {
+		if !strings.Contains(w.log.String(), s) {
+			t.Errorf("%q is not in the log", s)
+		}
+	}
+}
+
+func TestDrain(t *testing.T) {
+	srv := redistest.Start(t)
+	release := make(chan struct{})
+	var begun, whole, cut atomic.Int32
+	w := start(t, srv, task.ServerConfig{Concurrency: 2, Drain: 400 * time.Millisecond, Grace: 20 * time.Second},
+		func(c context.Context, k task.Ticket) error {
+			begun.Add(1)
+			if k.Epoch == 1 { // ends within the drain time
+				<-release
+				if c.Err() == nil {
+					whole.Add(1)
+				}
+				return nil
+			}
+			<-c.Done() // does not, until it is told to
+			if errors.Is(context.Cause(c), task.ErrDraining) {
+				cut.Add(1)
+			}
+			return nil
+		})
+	for e := range int64(5) {
+		w.send(task.Ticket{Job: id(1), Epoch: e + 1}, task.HTTP)
+	}
+	within(t, 20*time.Second, "two begun", func() bool { return begun.Load() == 2 })
+	w.stop()
+	close(release)
+	if err := w.end(); err != nil {
+		t.Error(err)
+	}
+	if whole.Load() != 1 || cut.Load() != 1 || begun.Load() != 2 {
+		t.Errorf("%d whole, %d cut, %d begun; want 1, 1, 2", whole.Load(), cut.Load(), begun.Load())
+	}
+	if d, err := w.client.Depth(ctx, task.HTTP); err != nil || d.Waiting != 3 {
+		t.Errorf("tickets that nobody took: %+v, %v", d, err)
+	}
+}
+
+func TestDrainLeavesTheDeafBehind(t *testing.T) {
+	srv := redistest.Start(t)
+	release, begun := make(chan struct{}), make(chan struct{})
+	w := start(t, srv, task.ServerConfig{Concurrency: 1, Drain: 50 * time.Millisecond, Grace: 50 * time.Millisecond},
+		func(context.Context, task.Ticket) error { close(begun); <-release; return nil })
+	defer close(release)
+	w.send(task.Ticket{Job: id(1), Epoch: 1}, task.HTTP)
+	<-begun
+	if err := w.end(); err == nil || !strings.Contains(err.Error(), "1 handlers did not return") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDeadlineEndsTheHandler(t *testing.T) {
+	srv := redistest.Start(t)
+	caused := make(chan error, 1)
+	w := start(t, srv, task.ServerConfig{}, func(c context.Context, _ task.Ticket) error {
+		d, _ := c.Deadline()
+		if left := time.Until(d); left > 59*time.Second || left < 30*time.Second {
+			t.Errorf("%v of a minute is left", left)
+		}
+		caused <- nil
+		return nil
+	})
+	w.send(task.Ticket{Job: id(1), Epoch: 1}, task.HTTP)
+	<-caused
+	// A second is the shortest that asynq knows.
+	c, err := w.redis.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := w.end(); err != nil {
+		t.Fatal(err)
+	}
+	w2 := start(t, srv, task.ServerConfig{}, func(c context.Context, _ task.Ticket) error {
+		<-c.Done()
+		caused <- context.Cause(c)
+		return nil
+	})
+	if err := task.NewClient(c, time.Second).Enqueue(ctx, task.Ticket{Job: id(2), Epoch: 1}, task.HTTP); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-caused; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ended by %v", err)
+	}
+	within(t, 10*time.Second, "the ticket is done, not given up", func() bool {
+		d, err := w2.client.Depth(ctx, task.HTTP)
+		return err == nil && d.Running == 0 && d.GivenUp == 0
+	})
+}
+
+func TestRedisGoesAndComes(t *testing.T) {
+	srv := redistest.Start(t)
+	var done atomic.Int32
+	hold, held := make(chan struct{}), make(chan struct{})
+	w := start(t, srv, task.ServerConfig{Concurrency: 2}, func(c context.Context, k task.Ticket) error {
+		if k.Epoch == 1 {
+			close(held)
+			<-hold
+			if c.Err() != nil {
+				t.Errorf("the handler was ended: %v", context.Cause(c))
+			}
+		}
+		done.Add(1)
+		return nil
+	})
+	w.send(task.Ticket{Job: id(1), Epoch: 1}, task.HTTP)
+	<-held
+	srv.Kill()
+	if err := w.client.Enqueue(ctx, task.Ticket{Job: id(2), Epoch: 2}, task.HTTP); !errors.Is(err, task.ErrUnavailable) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("sending without Redis: %v", err)
+	}
+	if _, err := w.client.Depth(ctx, task.HTTP); !errors.Is(err, task.ErrUnavailable) {
+		t.Errorf("depth without Redis: %v", err)
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := w.client.Enqueue(stopped, task.Ticket{Job: id(2), Epoch: 2}, task.HTTP); !errors.Is(err, context.Canceled) {
+		t.Errorf("sending when stopped: %v", err)
+	}
+	within(t, 20*time.Second, "one line that Redis is away", func() bool { return strings.Contains(w.log.String(), "does not answer") })
+	before := cpu()
+	time.Sleep(2 * time.Second) // an outage is measured, not synchronised with
+	if used := cpu() - before; used > time.Second {
+		t.Errorf("waiting for Redis used %v of CPU in 2 s", used)
+	}
+	close(hold)
+	srv.Restart()
+	within(t, 20*time.Second, "one line that Redis is back", func() bool { return strings.Contains(w.log.String(), "is back") })
+	within(t, 20*time.Second, "a ticket can be sent again", func() bool {
+		return w.client.Enqueue(ctx, task.Ticket{Job: id(2), Epoch: 2}, task.HTTP) == nil
+	})
+	within(t, 20*time.Second, "work goes on", func() bool { return done.Load() == 2 })
+	if n := strings.Count(w.log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings for one outage:\n%s", n, w.log)
+	}
+}
+
+// cpu is what this process has used.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func TestServerStartsWithoutRedis(t *testing.T) {
+	srv := redistest.Start(t)
+	srv.Kill()
+	done := make(chan struct{})
+	w := start(t, srv, task.ServerConfig{}, func(context.Context, task.Ticket) error { close(done); return nil })
+	srv.Restart()
+	within(t, 20*time.Second, "a ticket can be sent", func() bool {
+		return w.client.Enqueue(ctx, task.Ticket{Job: id(1), Epoch: 1}, task.HTTP) == nil
+	})
+	<-done
+}
+
+func TestServerConfig(t *testing.T) {
+	for _, c := range []task.ServerConfig{
+		{Concurrency: 1}, {Pools: []string{"laundry"}, Concurrency: 1}, {Pools: task.Pools(), Concurrency: 1}, {Pools: []string{task.HTTP}},
+		{Pools: []string{task.HTTP}, Concurrency: 1, Drain: -1},
+	} {
+		if _, err := task.NewServer(task.Redis{Addr: "a:1"}, c, (&logs{}).logger()); err == nil {
+			t.Errorf("%+v passed", c)
+		}
+	}
+}
+
+// Without a redis-server a small installation runs on an in-process Redis.
+func TestInProcessRedis(t *testing.T) {
+	m := miniredis.RunT(t)
+	r := task.Redis{Addr: m.Addr()}
+	c, err := r.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := task.NewServer(r, task.ServerConfig{Pools: []string{task.Score}, Concurrency: 2, Poll: 10 * time.Millisecond}, (&logs{}).logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	got := make(chan task.Ticket, 10)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Run(run, func(_ context.Context, k task.Ticket) error { got <- k; return nil })
+	}()
+	client := task.NewClient(c, time.Minute)
+	for n := range byte(5) {
+		if err := client.Enqueue(ctx, task.Ticket{Job: id(n + 1), Epoch: 1}, task.Score); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		<-got
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
