@@ -23,7 +23,10 @@ func (v *Vault) Ensure(ctx context.Context) error {
 			return err
 		}
 		if !locks {
-			return v.refuseUnlocked(ctx, "the bucket was made without Object Lock, which cannot be added here: name another bucket")
+			err := v.refuseUnlocked(ctx, "the bucket was made without Object Lock, which cannot be added here: name another bucket")
+			if err != nil {
+				return err
+			}
 		}
 		return v.versioned(ctx)
 	})

@@ -67,6 +67,7 @@ var byCode = map[string]error{
 var advice = map[string]string{
 	"AccessDenied":          "the credentials do not allow it, or the object is locked",
 	"InvalidAccessKeyId":    "the storage does not know this access key: check the storage credentials",
+	"XAdminUserNotFound":    "the storage does not know this access key: check the storage credentials", // versitygw
 	"SignatureDoesNotMatch": "the secret key is wrong: check the storage credentials",
 	"RequestTimeTooSkewed":  "the clock of this machine or of the storage is off by more than 15 minutes: set it right",
 	"NoSuchBucket":          "the bucket does not exist: create it with Object Lock, or let `trawlmark doctor` do so",

@@ -86,7 +86,9 @@ func target(t *testing.T, c s3vault.Config) vaulttest.Target {
 func TestGateway(t *testing.T) {
 	s := gatewaytest.Start(t)
 	vaulttest.Run(t, func(t *testing.T) vaulttest.Target {
-		x := target(t, config(s))
+		c := config(s)
+		c.Patience = 300 * time.Millisecond
+		x := target(t, c)
 		x.Break = func() func() { s.Stop(); return s.Restart }
 		return x
 	})

@@ -42,28 +42,33 @@ type Report struct {
 // Config.AllowUnlocked is set, there is no error and objects are stored without.
 func (v *Vault) Probe(ctx context.Context) (Report, error) {
 	r := Report{Storage: v.String()}
-	id, err := v.newMark()
-	if err != nil {
-		return r, err
-	}
-	r.Key = vault.ProbeKey(id)
-	p := vault.NewPut(r.Key, "text/plain", []byte("trawlmark lock probe "+id+"\n"))
-	p.RetainUntil = v.cfg.Now().Add(probeLock)
-	put, err := v.Put(ctx, p)
+	p, put, err := v.putProbe(ctx)
 	if errors.Is(err, vault.ErrUnsupported) { // the bucket has no lock, and says so
 		if err = v.refuseUnlocked(ctx, "it does not take a lock: "+err.Error()); err == nil {
-			put, err = v.Put(ctx, p)
+			// Under a new key: versitygw has kept the refused one, unlocked.
+			p, put, err = v.putProbe(ctx)
 		}
 	}
-	if err != nil {
+	if r.Key, r.Version = p.Key, put.Version; err != nil {
 		return r, err
 	}
-	r.Version = put.Version
 	if err := v.probe(ctx, p, &r); err != nil {
 		return r, err
 	}
 	v.sweep(ctx, r.Key)
 	return r, v.verdict(ctx, r)
+}
+
+// putProbe puts a locked object that nobody has use for.
+func (v *Vault) putProbe(ctx context.Context) (vault.Put, vault.Info, error) {
+	id, err := v.newMark()
+	if err != nil {
+		return vault.Put{}, vault.Info{}, err
+	}
+	p := vault.NewPut(vault.ProbeKey(id), "text/plain", []byte("trawlmark lock probe "+id+"\n"))
+	p.RetainUntil = v.cfg.Now().Add(probeLock)
+	i, err := v.Put(ctx, p)
+	return p, i, err
 }
 
 func (v *Vault) probe(ctx context.Context, p vault.Put, r *Report) error {

@@ -58,11 +58,10 @@ func (v *Vault) head(ctx context.Context, key, name, version string) (vault.Info
 	return infoOf(key, got), got.Metadata, nil
 }
 
-// notFound: a version id that the storage finds malformed (400) is one it does
-// not have.
+// notFound: a version id that the storage finds malformed is one it does not
+// have. The answer to HEAD has no body to tell a code in.
 func notFound(version string, err error) error {
-	var resp minio.ErrorResponse
-	if version != "" && errors.As(err, &resp) && resp.StatusCode == http.StatusBadRequest {
+	if c := code(err); version != "" && (c == "InvalidArgument" || c == "400 Bad Request") {
 		return fmt.Errorf("%w: %w", vault.ErrNotFound, err)
 	}
 	return err

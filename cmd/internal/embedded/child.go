@@ -206,8 +206,17 @@ var errEnded = errors.New("it ended at once")
 func (p *process) waitReady(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
+	asking, over := context.WithCancel(ctx) // until it is dead
+	defer over()
+	go func() {
+		select {
+		case <-p.dead:
+			over()
+		case <-asking.Done():
+		}
+	}()
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		err := ready(ctx)
+		err := ready(asking)
 		if err == nil {
 			return nil
 		}

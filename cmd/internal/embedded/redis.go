@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -124,7 +125,13 @@ func redisServer(ctx context.Context, o RedisOptions, program string) (*Redis, e
 		unlock()
 		return nil, err
 	}
-	r := &Redis{Network: "unix", Addr: socket, Kind: "redis-server", stop: func() { c.Stop(); unlock() }}
+	r := &Redis{Network: "unix", Addr: socket, Kind: "redis-server", stop: sync.OnceFunc(func() {
+		c.Stop()
+		if tmp := filepath.Dir(socket); tmp != dir {
+			os.Remove(tmp)
+		}
+		unlock()
+	})}
 	if v, err := redisVersion(ctx, socket); err == nil {
 		r.Kind += " " + v
 	}

@@ -1,0 +1,312 @@
+package s3vault_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/trawlmark/trawlmark/archive/s3vault"
+	"github.com/trawlmark/trawlmark/archive/s3vault/gateway/gatewaytest"
+	"github.com/trawlmark/trawlmark/archive/vault"
+	"golang.org/x/sync/errgroup"
+)
+
+// versionsOf counts what lies under a key, past the vault.
+func versionsOf(t *testing.T, c s3vault.Config, key string) int {
+	t.Helper()
+	n := 0
+	for o := range raw(t, c).ListObjectsIter(t.Context(), c.Bucket, minio.ListObjectsOptions{Prefix: key, Recursive: true, WithVersions: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		n++
+	}
+	return n
+}
+
+func locked(key string, b []byte) vault.Put {
+	p := vault.NewPut(key, "text/plain", b)
+	p.RetainUntil, p.Hold = time.Now().Add(5*time.Minute), true
+	return p
+}
+
+// Whatever happens to the answers, a Put that says it succeeded has, once, and
+// with its lock.
+func TestPutFaults(t *testing.T) {
+	s3 := gatewaytest.Start(t)
+	large := bytes.Repeat([]byte("large"), 1<<20)
+	for name, c := range map[string]struct {
+		before, after func(*http.Request) fault
+		body          []byte
+		puts          int // how often it is sent
+	}{
+		"failed: dropped":             {before: first(1, "PUT", drop), puts: 2},
+		"failed: busy":                {before: first(2, "PUT", busy), puts: 3},
+		"failed: broken":              {before: first(1, "PUT", broken), puts: 2},
+		"failed: dropped, large":      {before: first(1, "PUT", drop), body: large, puts: 2},
+		"happened: dropped":           {after: first(1, "PUT", drop), puts: 1},
+		"happened: busy":              {after: first(1, "PUT", busy), puts: 1},
+		"happened: dropped, large":    {after: first(1, "PUT", drop), body: large, puts: 1},
+		"happened: dropped, empty":    {after: first(1, "PUT", drop), body: []byte{}, puts: 1},
+		"happened, and no look":       {after: first(1, "PUT", drop), before: first(1, "HEAD", drop), puts: 1},
+		"happened, and no look twice": {after: first(1, "PUT", drop), before: first(2, "HEAD", busy), puts: 1},
+		"silence":                     {before: first(1, "PUT", silence), puts: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProxy(t, s3)
+			v, direct := p.vault(t, func(c *s3vault.Config) { c.Stall, c.Patience = 500*time.Millisecond, 5*time.Second })
+			if c.body == nil {
+				c.body = []byte("small")
+			}
+			p.set(c.before, c.after)
+			put := locked("k", c.body)
+			got, err := v.Put(t.Context(), put)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := p.count("PUT"); n != c.puts {
+				t.Errorf("sent %d times, want %d: %v", n, c.puts, p.seen)
+			}
+			p.set(nil, nil)
+			stat, err := v.Stat(t.Context(), "k", got.Version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Stored = stat.Stored; got != stat {
+				t.Errorf("put says  %+v\nstat says %+v", got, stat)
+			}
+			if !stat.Hold || !stat.RetainUntil.Equal(vault.LockTime(put.RetainUntil)) {
+				t.Errorf("its lock: %+v", stat)
+			}
+			if n := versionsOf(t, direct, "k"); n != 1 {
+				t.Errorf("%d versions", n)
+			}
+			if _, err := v.Put(t.Context(), put); !errors.Is(err, vault.ErrExists) {
+				t.Errorf("a second put of the same bytes: %v", err)
+			}
+		})
+	}
+}
+
+// An object of somebody else is never taken for ours, were it byte for byte the
+// same.
+func TestPutFaultOverAnother(t *testing.T) {
+	s3 := gatewaytest.Start(t)
+	for name, c := range map[string]struct {
+		before, after func(*http.Request) fault
+		size          int
+	}{
+		"dropped before":       {before: first(1, "PUT", drop)},
+		"dropped after":        {after: first(1, "PUT", drop)},
+		"dropped after, large": {after: first(3, "PUT", drop), size: 4 << 20},
+		"no look":              {after: first(1, "PUT", drop), before: first(1, "HEAD", drop)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProxy(t, s3)
+			v, direct := p.vault(t)
+			put := vault.NewPut("k", "text/plain", make([]byte, c.size))
+			if _, err := v.Put(t.Context(), put); err != nil {
+				t.Fatal(err)
+			}
+			p.set(c.before, c.after)
+			if _, err := v.Put(t.Context(), put); !errors.Is(err, vault.ErrExists) {
+				t.Errorf("got %v, want ErrExists", err)
+			}
+			if n := versionsOf(t, direct, "k"); n != 1 {
+				t.Errorf("%d versions", n)
+			}
+		})
+	}
+}
+
+// A storage that dies between the bytes and the lock keeps an object without
+// one: the look afterwards sets it.
+func TestPutLockWasLost(t *testing.T) {
+	p := newProxy(t, gatewaytest.Start(t))
+	v, _ := p.vault(t)
+	p.edit = func(r *http.Request) {
+		for k := range r.Header {
+			if strings.HasPrefix(k, "X-Amz-Object-Lock") {
+				r.Header.Del(k)
+			}
+		}
+	}
+	p.set(nil, first(1, "PUT", drop))
+	put := locked("k", []byte("b"))
+	put.Mode = vault.Compliance
+	put.RetainUntil = time.Now().Add(3 * time.Second)
+	got, err := v.Put(t.Context(), put)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := v.Stat(t.Context(), "k", got.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []vault.Info{got, stat} {
+		if !i.Hold || i.Mode != vault.Compliance || !i.RetainUntil.Equal(vault.LockTime(put.RetainUntil)) {
+			t.Errorf("%+v", i)
+		}
+	}
+}
+
+func TestPutGivesUp(t *testing.T) {
+	p := newProxy(t, gatewaytest.Start(t))
+	v, direct := p.vault(t, func(c *s3vault.Config) { c.Patience, c.Stall = 300*time.Millisecond, 200*time.Millisecond })
+	for name, f := range map[string]fault{"busy": busy, "drop": drop, "broken": broken, "silence": silence} {
+		p.set(every("", f), nil)
+		start := time.Now()
+		_, err := v.Put(t.Context(), vault.NewPut("k", "", []byte("x")))
+		if !errors.Is(err, vault.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v, want ErrUnavailable and no deadline of ours", name, err)
+		}
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("%s: gave up after %s", name, took)
+		}
+	}
+	p.set(every("", silence), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := v.Put(ctx, vault.NewPut("k", "", []byte("x"))); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, vault.ErrUnavailable) {
+		t.Errorf("the caller's deadline: %v", err)
+	}
+	if n := versionsOf(t, direct, "k"); n != 0 {
+		t.Errorf("%d versions of what never was stored", n)
+	}
+}
+
+func TestReadFaults(t *testing.T) {
+	p := newProxy(t, gatewaytest.Start(t))
+	v, _ := p.vault(t)
+	b := bytes.Repeat([]byte("0123456789"), 50_000)
+	put, err := v.Put(t.Context(), vault.NewPut("k", "", b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.set(first(2, "GET", busy), nil)
+	r, _, err := v.Get(t.Context(), "k", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, r); !bytes.Equal(got, b) {
+		t.Errorf("read %d bytes", len(got))
+	}
+	p.set(nil, every("GET", cut))
+	if r, _, err = v.Get(t.Context(), "k", put.Version); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	r.Close()
+	if !errors.Is(err, vault.ErrUnavailable) || len(got) >= len(b) {
+		t.Errorf("a body that was cut: %d bytes, %v", len(got), err)
+	}
+	p.set(first(1, "HEAD", drop), nil)
+	if i, err := v.Stat(t.Context(), "k", put.Version); err != nil || !i.Latest {
+		t.Errorf("stat: %+v, %v", i, err)
+	}
+}
+
+// A listing that breaks off goes on where it was, and gives each key once.
+func TestListFaults(t *testing.T) {
+	p := newProxy(t, gatewaytest.Start(t))
+	v, _ := p.vault(t, func(c *s3vault.Config) { c.Patience = 3 * time.Second })
+	const total = 1203
+	var work errgroup.Group
+	work.SetLimit(8)
+	for i := range total {
+		work.Go(func() error {
+			_, err := v.Put(t.Context(), vault.NewPut(fmt.Sprintf("l/%05d", i), "", nil))
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	faults := []fault{busy, pass, drop, cut, busy}
+	p.set(nil, func(r *http.Request) (f fault) {
+		if r.Method == "GET" && len(faults) > 0 {
+			f, faults = faults[0], faults[1:]
+		}
+		return f
+	})
+	i := 0
+	for o, err := range v.List(t.Context(), "l/", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("l/%05d", i); o.Key != want {
+			t.Fatalf("place %d has %s", i, o.Key)
+		}
+		i++
+	}
+	if i != total {
+		t.Errorf("%d keys, want %d", i, total)
+	}
+	p.set(every("GET", busy), nil)
+	for _, err := range v.List(t.Context(), "l/", "") {
+		if !errors.Is(err, vault.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestLockFaults(t *testing.T) {
+	p := newProxy(t, gatewaytest.Start(t))
+	v, _ := p.vault(t)
+	i, err := v.Put(t.Context(), vault.NewPut("k", "", []byte("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := vault.LockTime(time.Now().Add(2 * time.Second))
+	for name, set := range map[string]func(){
+		"failed":   func() { p.set(first(1, "PUT", drop), nil) },
+		"happened": func() { p.set(nil, first(1, "PUT", drop)) },
+	} {
+		set()
+		if err := v.Hold(t.Context(), "k", i.Version, true); err != nil {
+			t.Errorf("hold, %s: %v", name, err)
+		}
+		set()
+		until = until.Add(time.Second)
+		if err := v.Extend(t.Context(), "k", "", "", until); err != nil {
+			t.Errorf("extend, %s: %v", name, err)
+		}
+		p.set(nil, nil)
+		if got, err := v.Stat(t.Context(), "k", ""); err != nil || !got.Hold || !got.RetainUntil.Equal(until) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		set()
+		if err := v.Hold(t.Context(), "k", "", false); err != nil {
+			t.Errorf("lift, %s: %v", name, err)
+		}
+	}
+}
+
+func TestDeleteFaults(t *testing.T) {
+	p := newProxy(t, gatewaytest.Start(t))
+	v, direct := p.vault(t)
+	for name, set := range map[string]func(){
+		"failed":   func() { p.set(first(1, "DELETE", drop), nil) },
+		"happened": func() { p.set(nil, first(1, "DELETE", drop)) },
+	} {
+		i, err := v.Put(t.Context(), vault.NewPut("k", "", []byte("x")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set()
+		if err := v.Delete(t.Context(), "k", i.Version); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := versionsOf(t, direct, "k"); n != 0 {
+			t.Errorf("%s: %d versions are left", name, n)
+		}
+		p.set(nil, nil)
+	}
+}
