@@ -347,6 +347,8 @@ func writeText(b *strings.Builder, n *html.Node, most int) {
 	block := blocks[n.DataAtom]
 	if block {
 		b.WriteByte('\n')
+	} else if n.Type == html.ElementNode && isCents(n) {
+		writeCentsMark(b)
 	}
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
 		writeText(b, c, most)
@@ -354,6 +356,41 @@ func writeText(b *strings.Builder, n *html.Node, most int) {
 	if block {
 		b.WriteByte('\n')
 	}
+}
+
+var centsName = regexp.MustCompile(`(?i)cent(?:s|avos|imes)?\b|decimal|fraction|superscript|(?:^|[-_ ])sup(?:$|[-_ ])`)
+
+// isCents recognises raised cents ($12<sup>99</sup>): without a mark their
+// digits would join the whole amount's.
+func isCents(n *html.Node) bool {
+	if n.DataAtom != atom.Sup && !centsName.MatchString(attr(n, "class")) {
+		return false
+	}
+	c := n.FirstChild
+	if c == nil || c.NextSibling != nil || c.Type != html.TextNode {
+		return false
+	}
+	t := strings.TrimSpace(c.Data)
+	return len(t) == 2 && isDigit(t[0]) && isDigit(t[1])
+}
+
+// writeCentsMark writes the decimal separator that the layout stands for: the
+// one that the whole amount does not use.
+func writeCentsMark(b *strings.Builder) {
+	s := b.String()
+	trimmed := strings.TrimRight(s[max(0, len(s)-40):], " \n")
+	if trimmed == "" || !isDigit(trimmed[len(trimmed)-1]) {
+		return
+	}
+	i := len(trimmed)
+	for i > 0 && (isDigit(trimmed[i-1]) || trimmed[i-1] == '.' || trimmed[i-1] == ',') {
+		i--
+	}
+	mark := byte('.')
+	if strings.Contains(trimmed[i:], ".") {
+		mark = ','
+	}
+	b.WriteByte(mark)
 }
 
 // Text gives an element's text, cleaned.

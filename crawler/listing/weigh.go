@@ -19,13 +19,33 @@ func (e *extraction) weighPrices() {
 		}
 		switch c.Source {
 		case "jsonld", "microdata", "rdfa", "state", "opengraph":
-			if e.shown(*c) {
+			if e.crossedOut(*c) {
+				c.Confidence -= .3
+			} else if e.shown(*c) {
 				c.Confidence += .08
 			} else if len(e.shownAmounts()) > 0 {
 				c.Confidence -= .2
 			}
 		}
 	}
+}
+
+// crossedOut reports whether a structured price is the one that the page
+// crosses out beside a lower one.
+func (e *extraction) crossedOut(c Candidate) bool {
+	struck := false
+	for _, s := range e.cands {
+		struck = struck || s.Field == StrikePrice && s.Amount != nil && s.Amount.Equal(*c.Amount) && s.Source == "dom"
+	}
+	if !struck {
+		return false
+	}
+	for _, p := range e.cands {
+		if p.Field == Price && p.Source == "dom" && p.Confidence >= .55 && p.Amount.LessThan(*c.Amount) && (p.Currency == "" || c.Currency == "" || p.Currency == c.Currency) {
+			return true
+		}
+	}
+	return false
 }
 
 // shown reports whether the page's text has the candidate's amount, in its

@@ -233,6 +233,8 @@ func (p *page) refused(status int) bool {
 	switch {
 	case status == http.StatusTooManyRequests:
 		p.is(capture.Throttled, "the server answered 429")
+	case throttledTitle.MatchString(p.doc.Title()) && !p.hasProduct():
+		p.is(capture.Throttled, fmt.Sprintf("the title is %q", clip(p.doc.Title(), 100)))
 	case status == http.StatusServiceUnavailable && retryAfter != "":
 		p.is(capture.Throttled, "the server answered 503 with Retry-After "+clip(retryAfter, 60))
 	case status == http.StatusUnauthorized:
@@ -244,6 +246,8 @@ func (p *page) refused(status int) bool {
 	}
 	return true
 }
+
+var throttledTitle = regexp.MustCompile(`(?i)^\W*(?:429\b|too many requests|rate limit exceeded|slow down)`)
 
 func (p *page) classifyGone(status int) {
 	if p.asked.Kind == KindSearch {
