@@ -17,6 +17,7 @@ import (
 
 	"github.com/trawlmark/trawlmark/worker/lane"
 	"github.com/trawlmark/trawlmark/worker/ledger"
+	"github.com/trawlmark/trawlmark/worker/task"
 	"github.com/trawlmark/trawlmark/worker/task/redistest"
 )
 
@@ -538,11 +539,30 @@ func TestParams(t *testing.T) {
 	}
 }
 
-// The scripts run on the in-process Redis of a small installation too.
-func TestInProcessRedis(t *testing.T) {
-	m := miniredis.RunT(t)
-	b := &book{}
-	l := warm(t, redis.NewClient(&redis.Options{Addr: m.Addr()}), b)
+// The scripts run on every kind of Redis that can be configured.
+func TestKindsOfRedis(t *testing.T) {
+	t.Run("in-process", func(t *testing.T) {
+		m := miniredis.RunT(t)
+		c := redis.NewClient(&redis.Options{Addr: m.Addr()})
+		l := wholeLife(t, c, m.FlushAll)
+		m.SetError("LOADING")
+		if _, err := l.Reserve(ctx, "b", lane.Params{Min: time.Second}); !errors.Is(err, lane.ErrUnavailable) {
+			t.Errorf("an outage: %v", err)
+		}
+	})
+	t.Run("cluster", func(t *testing.T) {
+		c, err := task.Redis{Cluster: []string{redistest.Cluster(t)}}.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		wholeLife(t, c, func() { c.FlushAll(ctx) })
+	})
+}
+
+func wholeLife(t *testing.T, c redis.UniversalClient, flush func()) *lane.Limiter {
+	t.Helper()
+	l := warm(t, c, &book{})
 	p := lane.Params{Min: time.Second, MaxWait: time.Hour}
 	first := reserve(t, l, "a", p)
 	second := reserve(t, l, "a", p)
@@ -561,14 +581,16 @@ func TestInProcessRedis(t *testing.T) {
 	if err := l.Close(ctx, "a", time.Now().Add(time.Hour), "429"); err != nil {
 		t.Fatal(err)
 	}
-	m.FlushAll()
-	if _, err := l.Reserve(ctx, "a", p); !errors.Is(err, lane.ErrClosed) {
-		t.Errorf("after a flush: %v", err)
+	if err := l.Pause(ctx, "p", "oscar"); err != nil {
+		t.Fatal(err)
 	}
-	m.SetError("LOADING")
-	if _, err := l.Reserve(ctx, "b", p); !errors.Is(err, lane.ErrUnavailable) {
-		t.Errorf("an outage: %v", err)
+	flush()
+	for _, name := range []string{"a", "p"} {
+		if _, err := l.Reserve(ctx, name, p); !errors.Is(err, lane.ErrClosed) {
+			t.Errorf("%s after a flush: %v", name, err)
+		}
 	}
+	return l
 }
 
 func BenchmarkReserve(b *testing.B) {

@@ -368,37 +368,70 @@ func TestServerConfig(t *testing.T) {
 	}
 }
 
-// Without a redis-server a small installation runs on an in-process Redis.
-func TestInProcessRedis(t *testing.T) {
-	m := miniredis.RunT(t)
-	r := task.Redis{Addr: m.Addr()}
-	c, err := r.Open()
+// The queue works on every kind of Redis that can be configured: a flushed one
+// that its client does not know was flushed, an in-process one as small
+// installations have, a cluster, and a master behind a sentinel.
+func TestKindsOfRedis(t *testing.T) {
+	kinds := map[string]func(*testing.T) task.Redis{
+		"in-process": func(t *testing.T) task.Redis { return task.Redis{Addr: miniredis.RunT(t).Addr()} },
+		"cluster":    func(t *testing.T) task.Redis { return task.Redis{Cluster: []string{redistest.Cluster(t)}} },
+		"sentinel": func(t *testing.T) task.Redis {
+			addr, master := redistest.Sentinel(t)
+			return task.Redis{Sentinels: []string{addr}, Master: master}
+		},
+	}
+	for name, open := range kinds {
+		t.Run(name, func(t *testing.T) {
+			r := open(t)
+			c, err := r.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			cfg := task.ServerConfig{Pools: []string{task.Score, task.Export}, Concurrency: 2, Poll: 10 * time.Millisecond}
+			s, err := task.NewServer(r, cfg, (&logs{}).logger())
+			if err != nil {
+				t.Fatal(err)
+			}
+			run, stop := context.WithCancel(ctx)
+			defer stop()
+			got, ended := make(chan task.Ticket, 10), make(chan error, 1)
+			go func() {
+				ended <- s.Run(run, func(_ context.Context, k task.Ticket) error { got <- k; return nil })
+			}()
+			client := task.NewClient(c, time.Minute)
+			for n := range byte(6) {
+				if err := client.Enqueue(ctx, task.Ticket{Job: id(n + 1), Epoch: 1}, []string{task.Score, task.Export}[n%2]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 6 {
+				<-got
+			}
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestFlushedQueue(t *testing.T) {
+	srv := redistest.Start(t)
+	c, err := task.Redis{Addr: "unix:" + srv.Socket}.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	s, err := task.NewServer(r, task.ServerConfig{Pools: []string{task.Score}, Concurrency: 2, Poll: 10 * time.Millisecond}, (&logs{}).logger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, stop := context.WithCancel(ctx)
-	defer stop()
-	got := make(chan task.Ticket, 10)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- s.Run(run, func(_ context.Context, k task.Ticket) error { got <- k; return nil })
-	}()
 	client := task.NewClient(c, time.Minute)
-	for n := range byte(5) {
-		if err := client.Enqueue(ctx, task.Ticket{Job: id(n + 1), Epoch: 1}, task.Score); err != nil {
+	k := task.Ticket{Job: id(1), Epoch: 1}
+	for range 2 {
+		if err := client.Enqueue(ctx, k, task.HTTP); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for range 5 {
-		<-got
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
+		if d, err := client.Depth(ctx, task.HTTP); err != nil || d.Waiting != 1 {
+			t.Errorf("depth: %+v, %v", d, err)
+		}
+		srv.Flush()
 	}
 }

@@ -6,7 +6,6 @@ package redistest
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,48 +21,81 @@ type Server struct {
 	Socket  string
 	t       testing.TB
 	program string
-	pipe    io.Closer
-	child   *exec.Cmd
+	kill    func()
 }
 
-// guard runs redis-server until its standard input ends, which is at the
-// latest when the test binary does.
-const guard = `"$1" --port 0 --unixsocket "$2" --save '' --appendonly no --loglevel warning </dev/null >/dev/null 2>&1 &
+// guard runs a command until its standard input ends, which is at the latest
+// when the test binary does.
+const guard = `"$@" </dev/null >/dev/null 2>&1 &
 server=$!
 cat >/dev/null
 kill -9 $server
 wait $server 2>/dev/null`
 
+// run starts redis-server in dir and gives what ends it, as kill -9 does.
+func run(t testing.TB, program, dir string, args ...string) (kill func()) {
+	t.Helper()
+	c := exec.Command("/bin/sh", append([]string{"-c", guard, "sh", program}, args...)...)
+	c.Dir = dir
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	pipe, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() { pipe.Close(); c.Wait() }
+}
+
+// await waits until ready says yes.
+func await(t testing.TB, what string, ready func(context.Context) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for !ready(ctx) {
+		if ctx.Err() != nil {
+			t.Fatalf("%s did not start within 20 s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // Start starts an empty Redis.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no redis-server for this test: install Redis")
-		}
-		t.Skip("no redis-server for this test: install Redis")
-	}
+	s := &Server{t: t, program: program(t)}
 	// Short: a unix socket's path has at most 107 bytes.
 	dir, err := os.MkdirTemp("", "trawlrd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &Server{Socket: filepath.Join(dir, "s"), t: t, program: program}
+	s.Socket = filepath.Join(dir, "s")
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s
 }
 
+func program(t testing.TB) string {
+	t.Helper()
+	p, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no redis-server for this test: install Redis")
+		}
+		t.Skip("no redis-server for this test: install Redis")
+	}
+	return p
+}
+
 // Kill ends the Redis with all it knows, as kill -9 does.
 func (s *Server) Kill() {
-	if s.child == nil {
+	if s.kill == nil {
 		return
 	}
-	s.pipe.Close()
-	s.child.Wait()
-	s.child = nil
+	s.kill()
+	s.kill = nil
 	os.Remove(s.Socket)
 }
 
@@ -71,27 +103,10 @@ func (s *Server) Kill() {
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
-	c := exec.Command("/bin/sh", "-c", guard, "sh", s.program, s.Socket)
-	c.Dir = filepath.Dir(s.Socket)
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	pipe, err := c.StdinPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.child, s.pipe = c, pipe
+	s.kill = run(s.t, s.program, filepath.Dir(s.Socket), "--port", "0", "--unixsocket", s.Socket, "--save", "", "--appendonly", "no")
 	client := s.open()
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for client.Ping(ctx).Err() != nil {
-		if ctx.Err() != nil {
-			s.t.Fatal("redis-server did not start within 20 s")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	await(s.t, "redis-server", func(ctx context.Context) bool { return client.Ping(ctx).Err() == nil })
 }
 
 // Flush makes it forget everything.
