@@ -152,7 +152,7 @@ func goodHost(h string) bool {
 		a, err := netip.ParseAddr(strings.Trim(h, "[]"))
 		return err == nil && a.Zone() == ""
 	}
-	if h == "" || len(h) > 253 || strings.Contains(h, "..") || strings.HasPrefix(h, ".") {
+	if h == "" || len(h) > 253 || strings.Contains("."+h+".", "..") {
 		return false
 	}
 	return !strings.ContainsFunc(h, func(c rune) bool {

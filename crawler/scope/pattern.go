@@ -47,9 +47,9 @@ func (p pattern) match(path string) bool {
 }
 
 // evenPath gives a path the spelling that patterns are compared in: what is not
-// ASCII is escaped, unreserved characters are plain (RFC 9309 section 2.2.2). In a
-// path the special characters are escaped as well, so that a pattern can name
-// them as %2A and %24.
+// ASCII is escaped, unreserved characters are plain (RFC 9309 section 2.2.2). A
+// dollar sign that is left here is an ordinary one, and so is a star in a path:
+// both are escaped, so that a pattern can name them as %24 and %2A.
 func evenPath(s string, isPath bool) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -62,7 +62,7 @@ func evenPath(s string, isPath bool) string {
 			}
 			continue
 		}
-		if c <= ' ' || c >= 0x7f || isPath && (c == '*' || c == '$') {
+		if c <= ' ' || c >= 0x7f || c == '$' || isPath && c == '*' {
 			writeEscape(&b, c)
 		} else {
 			b.WriteByte(c)

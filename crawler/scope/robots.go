@@ -3,6 +3,7 @@ package scope
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,12 +39,20 @@ type Robots struct {
 	Sitemaps []string
 
 	groups []robotsGroup
+	delays []robotsDelay
 }
 
 type robotsGroup struct {
 	agents []string // product tokens in lower case, or "*"
 	rules  []robotsRule
-	delay  time.Duration // 0: none
+}
+
+// robotsDelay is a crawl-delay line with the agents of the lines right above.
+// It stands apart from the groups because to the RFC it is no rule: a
+// user-agent line that follows still belongs to the same group.
+type robotsDelay struct {
+	agents []string
+	wait   time.Duration
 }
 
 type robotsRule struct {
@@ -78,8 +87,10 @@ func ParseRobots(body []byte) *Robots {
 		body = body[:bytes.LastIndexAny(body, "\r\n")+1]
 	}
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	naming := false // the last lines were user-agent lines
+	naming := false // no rule has ended the group's list of agents yet
 	var g *robotsGroup
+	var above []string // agents of the user-agent lines right above
+	follows := false   // the last line was a user-agent line
 	for len(body) > 0 {
 		var line []byte
 		if i := bytes.IndexAny(body, "\r\n"); i >= 0 {
@@ -98,8 +109,12 @@ func ParseRobots(body []byte) *Robots {
 				g = &r.groups[len(r.groups)-1]
 				naming = true
 			}
+			if !follows {
+				above = nil
+			}
 			if token := groupToken(value); token != "" {
 				g.agents = append(g.agents, token)
+				above = append(above, token)
 			}
 		case "allow", "disallow":
 			naming = false
@@ -107,12 +122,13 @@ func ParseRobots(body []byte) *Robots {
 				g.rules = append(g.rules, robotsRule{key == "allow", compilePattern(fromRoot(value))})
 			}
 		case "crawl-delay":
-			if d, ok := parseDelay(value); ok && g != nil {
-				g.delay = max(g.delay, d)
+			if d, ok := parseDelay(value); ok {
+				r.delays = append(r.delays, robotsDelay{above, d})
 			}
 		case "sitemap":
 			r.Sitemaps = append(r.Sitemaps, value)
 		}
+		follows = key == "user-agent"
 	}
 	return r
 }
@@ -175,28 +191,16 @@ func parseDelay(v string) (time.Duration, bool) {
 	return time.Duration(f * float64(time.Second)), true
 }
 
-// matching gives the groups that count for an agent: all that name it, else all
-// for "*" (RFC 9309 section 2.2.1).
-func (r *Robots) matching(agent string) []robotsGroup {
+// token is what an agent is called in this file: its product token when a group
+// names it, else "*" (RFC 9309 section 2.2.1).
+func (r *Robots) token(agent string) string {
 	token := productToken(agent)
-	var named, star []robotsGroup
 	for _, g := range r.groups {
-		isNamed, isStar := false, false
-		for _, a := range g.agents {
-			isNamed = isNamed || a == token && token != ""
-			isStar = isStar || a == "*"
-		}
-		if isNamed {
-			named = append(named, g)
-		}
-		if isStar {
-			star = append(star, g)
+		if token != "" && slices.Contains(g.agents, token) {
+			return token
 		}
 	}
-	if len(named) > 0 {
-		return named
-	}
-	return star
+	return "*"
 }
 
 // Allowed reports whether an agent ("Trawlmark/1.0 ...", or just "Trawlmark")
@@ -215,7 +219,11 @@ func (r *Robots) Allowed(agent, url string) (ok bool, rule string) {
 		return true, ""
 	}
 	var best *robotsRule
-	for _, g := range r.matching(agent) {
+	token := r.token(agent)
+	for _, g := range r.groups {
+		if !slices.Contains(g.agents, token) {
+			continue
+		}
 		for i := range g.rules {
 			c := &g.rules[i]
 			if best != nil && (c.octets < best.octets || c.octets == best.octets && (best.allow || !c.allow)) {
@@ -239,8 +247,11 @@ func (r *Robots) Allowed(agent, url string) (ok bool, rule string) {
 // when it asks for none. It is no part of the RFC, but sites mean it.
 func (r *Robots) CrawlDelay(agent string) time.Duration {
 	var d time.Duration
-	for _, g := range r.matching(agent) {
-		d = max(d, g.delay)
+	token := r.token(agent)
+	for _, line := range r.delays {
+		if slices.Contains(line.agents, token) {
+			d = max(d, line.wait)
+		}
 	}
 	return d
 }
