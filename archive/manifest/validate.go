@@ -18,6 +18,7 @@ const maxInteger = 1<<53 - 1
 var roles = []string{
 	RoleWARC, string(capture.RoleDOM), string(capture.RoleHTML), string(capture.RoleViewport),
 	string(capture.RoleFullPage), string(capture.RoleText), string(capture.RolePageInfo), string(capture.RoleBefore),
+	string(capture.RoleReading),
 }
 
 // normal gives a copy in which no list is null.

@@ -126,7 +126,7 @@ func artifactTarget(a *capture.Artifact, url string) string {
 		name = "view"
 	case capture.RoleFullPage:
 		name = "fullPage"
-	case capture.RoleDOM, capture.RoleText, capture.RolePageInfo, capture.RoleHTML, capture.RoleBefore:
+	case capture.RoleDOM, capture.RoleText, capture.RolePageInfo, capture.RoleHTML, capture.RoleBefore, capture.RoleReading:
 		name = string(a.Role)
 	}
 	if a.Tile > 0 {
