@@ -105,6 +105,13 @@ type Request struct {
 	// Screenshot asks for Chrome whatever the cheap fetch shows: captures of
 	// suspicious listings have a screenshot.
 	Screenshot bool
+	// Inspect is shown what the cheap fetch read and says why the page should
+	// be seen in Chrome all the same; "" when it need not. May be nil.
+	Inspect func(r *site.Reading) (why string)
+	// Gate is passed right before every request for a page (robots.txt, the
+	// fetch, Chrome): it waits as the lane's politeness wants. An error ends
+	// the visit before the request. May be nil.
+	Gate func(ctx context.Context, crawlDelay time.Duration) error
 	// RobotsOverride visits although robots.txt forbids, and says by whose
 	// order; recorded.
 	RobotsOverride string
@@ -132,6 +139,8 @@ type Result struct {
 	ResponseTime time.Duration
 	// CrawlDelay is what robots.txt asks for; 0 for nothing.
 	CrawlDelay time.Duration
+	// Gated is the gate's error when it stopped the visit.
+	Gated error
 	// ETag and LastModified of the main response, for the next visit.
 	ETag, LastModified string
 
@@ -200,6 +209,20 @@ func (v *visit) run(ctx context.Context) {
 		return
 	}
 	v.fetch(ctx)
+}
+
+// pass waits at the gate. False: the visit ends here, unmade, and Result.Gated
+// says why.
+func (v *visit) pass(ctx context.Context) bool {
+	if v.req.Gate == nil {
+		return true
+	}
+	if err := v.req.Gate(ctx, v.res.CrawlDelay); err != nil {
+		v.res.Gated = err
+		v.end(capture.Throttled, "the visit was not made: "+err.Error())
+		return false
+	}
+	return true
 }
 
 // close ends the session and moves what it saw into the capture.

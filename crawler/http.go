@@ -11,6 +11,9 @@ import (
 
 // fetch looks at the page by HTTP, and goes on to Chrome when that is due.
 func (v *visit) fetch(ctx context.Context) {
+	if !v.pass(ctx) {
+		return
+	}
 	q := fetch.Request{
 		URL: v.req.URL, UserAgent: v.userAgent(), AcceptLanguage: v.match.Site.Browser.AcceptLanguage,
 		MaxBytes: v.cfg.MaxBody, Session: v.session, NewID: v.IDs.New,
@@ -140,6 +143,11 @@ func (v *visit) reasonsForChrome(r *site.Reading) []string {
 	}
 	if v.cfg.ScreenshotAll && r.Listing != nil {
 		why = append(why, "the configuration asks for a screenshot of every listing")
+	}
+	if len(why) == 0 && v.req.Inspect != nil {
+		if w := v.req.Inspect(r); w != "" {
+			why = append(why, w)
+		}
 	}
 	return append(why, r.NeedsChrome...)
 }

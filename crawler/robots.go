@@ -70,6 +70,9 @@ func (v *visit) allowed(ctx context.Context) bool {
 	v.cap.Policy.RobotsURL = origin + "/robots.txt"
 	a, ok := v.robots.get(origin, v.Now())
 	if !ok {
+		if !v.pass(ctx) {
+			return false
+		}
 		if a, ok = v.askRobots(ctx, origin); !ok {
 			return true // the host cannot be reached: the visit itself says how
 		}
