@@ -1,0 +1,274 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/crawler/site"
+	"github.com/trawlmark/trawlmark/worker/lane"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+	"github.com/trawlmark/trawlmark/worker/task"
+)
+
+// DispatcherConfig is how work is handed out.
+type DispatcherConfig struct {
+	// Tick is how often is looked. Default 500 ms.
+	Tick time.Duration
+	// Reconcile is how often lost jobs are put back. Default 5 s.
+	Reconcile time.Duration
+	// MaxQueued bounds the tickets that no worker has taken yet: more would
+	// only wait, and be sent again when they waited too long. Default 64.
+	MaxQueued int
+}
+
+func (c DispatcherConfig) withDefaults() DispatcherConfig {
+	if c.Tick == 0 {
+		c.Tick = 500 * time.Millisecond
+	}
+	if c.Reconcile == 0 {
+		c.Reconcile = 5 * time.Second
+	}
+	if c.MaxQueued == 0 {
+		c.MaxQueued = 64
+	}
+	return c
+}
+
+// Queue carries tickets. *task.Client is one.
+type Queue interface {
+	Enqueue(ctx context.Context, t task.Ticket, pool string) error
+}
+
+// Slots hands out the times at which a lane may be asked. *lane.Limiter is one.
+type Slots interface {
+	// Reserve takes the lane's next slot if it comes within p.MaxWait.
+	Reserve(ctx context.Context, name string, p lane.Params) (lane.Slot, error)
+	// GiveBack returns a slot that is not used.
+	GiveBack(ctx context.Context, s lane.Slot) error
+}
+
+// Dispatcher fires due watches, hands out ready jobs as their lanes allow, and
+// puts back what was lost. Any number may run; the ledger keeps them apart.
+type Dispatcher struct {
+	cfg    DispatcherConfig
+	ledger *ledger.Ledger
+	queue  Queue
+	slots  Slots
+	sites  *site.Set
+	log    *slog.Logger
+}
+
+// NewDispatcher makes a Dispatcher.
+func NewDispatcher(cfg DispatcherConfig, l *ledger.Ledger, q Queue, s Slots, sites *site.Set, log *slog.Logger) *Dispatcher {
+	return &Dispatcher{cfg: cfg.withDefaults(), ledger: l, queue: q, slots: s, sites: sites, log: log}
+}
+
+// Run works until ctx ends. Faults of database, queue or limiter are logged
+// and tried again: nothing is dispatched meanwhile, and nothing is lost.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	tick := time.NewTicker(d.cfg.Tick)
+	defer tick.Stop()
+	var reconciled time.Time
+	trouble := ""
+	for {
+		var err error
+		if time.Since(reconciled) >= d.cfg.Reconcile {
+			if err = d.reconcile(ctx); err == nil {
+				reconciled = time.Now()
+			}
+		}
+		if err == nil {
+			err = d.Once(ctx)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		// One line when trouble begins, changes or ends, not one a tick.
+		if now := text(err); now != trouble {
+			if now != "" {
+				d.log.Warn("nothing is dispatched for now", "error", now)
+			} else {
+				d.log.Info("dispatching again")
+			}
+			trouble = now
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func (d *Dispatcher) reconcile(ctx context.Context) error {
+	n, err := d.ledger.Reconcile(ctx, d.ledger.Now())
+	if err == nil && n > 0 {
+		d.log.Info("put back jobs whose ticket or worker was lost", "jobs", n)
+	}
+	return err
+}
+
+// Once fires what is due and hands out what is ready.
+func (d *Dispatcher) Once(ctx context.Context) error {
+	return errors.Join(d.fire(ctx), d.handOut(ctx))
+}
+
+func (d *Dispatcher) fire(ctx context.Context) error {
+	due, err := d.ledger.DueWatches(ctx, d.ledger.Now(), 100)
+	if err != nil {
+		return err
+	}
+	for _, w := range due {
+		if w.Skip {
+			if err := d.ledger.SkipFire(ctx, w.Watch.ID, w.FireAt); err != nil && !errors.Is(err, ledger.ErrFired) {
+				return err
+			}
+			continue
+		}
+		jobs, problems := Seeds(d.sites, w.Watch)
+		for _, p := range problems {
+			d.log.Warn("part of a watch cannot be visited", "watch", w.Watch.Name, "error", p)
+		}
+		n, err := d.ledger.Fire(ctx, w.Watch.ID, w.FireAt, jobs)
+		switch {
+		case errors.Is(err, ledger.ErrFired), errors.Is(err, ledger.ErrPaused):
+		case err != nil:
+			return err
+		default:
+			d.log.Info("watch fired", "watch", w.Watch.Name, "jobs", n)
+		}
+	}
+	return nil
+}
+
+// Seeds are the visits that one fire of a watch begins with: a search for each
+// term at each site, and its own URLs. What cannot be visited is told beside.
+func Seeds(sites *site.Set, w ledger.Watch) (jobs []ledger.Work, problems []error) {
+	add := func(u string) {
+		j := NewVisit(sites, u)
+		j.Priority, j.AskedBy = w.Priority, "schedule"
+		jobs = append(jobs, j)
+	}
+	for _, name := range w.Sites {
+		s := sites.Site(name)
+		if s == nil {
+			problems = append(problems, fmt.Errorf("there is no site file named %q; `trawlmark site list` shows them", name))
+			continue
+		}
+		for _, term := range w.Terms {
+			u, err := s.SearchURL(term, 1)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("site %s cannot be searched for %q: %w", name, term, err))
+				continue
+			}
+			add(u)
+		}
+	}
+	for _, u := range w.Seeds {
+		add(u)
+	}
+	return jobs, problems
+}
+
+// handOut sends tickets for ready jobs, each lane no faster than it allows.
+// Lanes take turns, so that a long one does not keep the others waiting.
+func (d *Dispatcher) handOut(ctx context.Context) error {
+	now := d.ledger.Now()
+	counts, err := d.ledger.Counts(ctx, capture.ID{})
+	if err != nil {
+		return err
+	}
+	room := d.cfg.MaxQueued
+	for _, states := range counts {
+		room -= states[ledger.Dispatched]
+	}
+	lanes, err := d.ledger.ReadyLanes(ctx, now)
+	if err != nil {
+		return err
+	}
+	for turn := 0; room > 0 && len(lanes) > 0; turn++ {
+		var again []string
+		for _, name := range lanes {
+			if room <= 0 {
+				break
+			}
+			sent, err := d.next(ctx, name)
+			if err != nil {
+				return err
+			}
+			if sent {
+				room--
+				again = append(again, name)
+			}
+		}
+		lanes = again
+	}
+	return nil
+}
+
+// next hands out one job of a lane; false when it has none or no slot now.
+func (d *Dispatcher) next(ctx context.Context, name string) (bool, error) {
+	now := d.ledger.Now()
+	ready, err := d.ledger.Ready(ctx, now, name, 1)
+	if err != nil || len(ready) == 0 {
+		return false, err
+	}
+	j := ready[0]
+	var slot lane.Slot
+	if name != "" {
+		slot, err = d.slots.Reserve(ctx, name, d.params(j))
+		switch {
+		case errors.Is(err, lane.ErrClosed), errors.Is(err, lane.ErrNotYet):
+			return false, nil
+		case err != nil:
+			return false, err // fail closed: without the limiter nothing goes out
+		}
+	}
+	fence, err := d.ledger.Dispatch(ctx, j.ID, now)
+	if errors.Is(err, ledger.ErrStale) {
+		return false, d.slots.GiveBack(ctx, slot) // another dispatcher was faster
+	}
+	if err != nil {
+		return false, err
+	}
+	// A ticket that does not reach the queue is put back by the reconciler.
+	return true, d.sendAt(ctx, task.Ticket{Job: fence.Job, Epoch: fence.Epoch}, j.Pool, slot.Wait)
+}
+
+// sendAt sends a ticket when its slot comes. Only the dispatcher waits.
+func (d *Dispatcher) sendAt(ctx context.Context, t task.Ticket, pool string, wait time.Duration) error {
+	if wait <= 0 {
+		return d.queue.Enqueue(ctx, t, pool)
+	}
+	time.AfterFunc(wait, func() {
+		if err := d.queue.Enqueue(ctx, t, pool); err != nil && ctx.Err() == nil {
+			d.log.Warn("a ticket could not be sent; its job is put back when its lease ends", "job", t.Job.String(), "error", err)
+		}
+	})
+	return nil
+}
+
+// params are the politeness of the site that a job visits. A slot may be taken
+// up to two ticks ahead, so that none is missed between two looks.
+func (d *Dispatcher) params(j ledger.Job) lane.Params {
+	p := Politeness(d.sites, j.URL)
+	p.MaxWait = 2 * d.cfg.Tick
+	return p
+}
+
+// Politeness is what the site of a URL asks of its lane.
+func Politeness(sites *site.Set, rawURL string) lane.Params {
+	p := sites.For(rawURL).Site.Politeness
+	return lane.Params{Min: p.MinDelay, Max: p.MaxDelay, Factor: p.Factor}
+}

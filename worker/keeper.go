@@ -1,0 +1,153 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+)
+
+// keeper stores captures and tells the ledger. What the storage does not take
+// within a worker's patience it keeps on trying beside the slots, with the
+// job's lease held, so that the page is not fetched again.
+type keeper struct {
+	v *Visitor
+
+	mu sync.Mutex
+	wg sync.WaitGroup
+	// stopped is set by drain: nothing new is begun then.
+	stopped bool
+	stop    context.CancelFunc
+	ctx     context.Context //nolint:containedctx // the keeper's life, ended by drain
+}
+
+func newKeeper(v *Visitor) *keeper {
+	k := &keeper{v: v}
+	k.ctx, k.stop = context.WithCancel(context.Background())
+	return k
+}
+
+// store stores within the slot, or hands the capture over to the background.
+func (k *keeper) store(ctx context.Context, p *archive.Pending, d Done) error {
+	patience, cancel := context.WithTimeout(ctx, k.v.cfg.StoreFor)
+	defer cancel()
+	receipt, err := k.tryUntil(patience, p)
+	if err == nil {
+		return k.finish(ctx, p, d, receipt)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // the spool keeps it; the next start stores it
+	}
+	k.v.log.Warn("the storage does not take a capture; it waits on disk and its job with it", "capture", p.ID.String(), "error", err)
+	k.adopt(p, d)
+	return nil
+}
+
+// tryUntil stores with growing pauses until it works or ctx ends.
+func (k *keeper) tryUntil(ctx context.Context, p *archive.Pending) (archive.Receipt, error) {
+	pause := 250 * time.Millisecond
+	for {
+		r, err := k.v.archive.Store(ctx, p)
+		if err == nil {
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return archive.Receipt{}, err
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 30*time.Second)
+	}
+}
+
+// adopt goes on storing in the background until drain.
+func (k *keeper) adopt(p *archive.Pending, d Done) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stopped {
+		return // it is in the spool, and the next start stores it
+	}
+	k.wg.Go(func() {
+		ctx, release := holdLease(k.ctx, k.v.ledger, d.Fence, k.v.cfg.Lease, k.v.cfg.Heartbeat, k.v.log)
+		defer release()
+		// The evidence is stored even when the job has moved on: only the
+		// keeper's own end stops that.
+		receipt, err := k.tryUntil(k.ctx, p)
+		if err != nil {
+			return
+		}
+		if err := k.finish(context.WithoutCancel(ctx), p, d, receipt); err != nil {
+			k.v.log.Error("a stored capture's job could not be finished", "capture", p.ID.String(), "error", err)
+		}
+	})
+}
+
+// finish locks the evidence of suspicious listings for longer, tells the
+// ledger, and lets the spooled copy go.
+func (k *keeper) finish(ctx context.Context, p *archive.Pending, d Done, r archive.Receipt) error {
+	if d.Result.Suspicious {
+		until := r.Entry.Started.Add(k.v.cfg.FindingKeep)
+		if err := k.v.archive.Extend(ctx, p.ID, until, "worker:"+k.v.cfg.Name, "triage found the listing suspicious"); err != nil {
+			return err
+		}
+	}
+	d.Result.Manifest = r.Manifest
+	err := k.tell(ctx, d)
+	if err != nil && !errors.Is(err, ledger.ErrStale) {
+		return err
+	}
+	if errors.Is(err, ledger.ErrStale) {
+		k.v.log.Info("a capture is kept although its job has moved on", "capture", p.ID.String(), "job", d.Fence.Job.String())
+	}
+	return k.v.archive.Discard(p)
+}
+
+func (k *keeper) tell(ctx context.Context, d Done) error {
+	if d.Failure != nil {
+		f := *d.Failure
+		f.Manifest = d.Result.Manifest
+		_, err := k.v.ledger.Retry(ctx, d.Fence, f)
+		return err
+	}
+	_, err := k.v.ledger.Finish(ctx, d.Fence, d.Result)
+	return err
+}
+
+// Recover takes up what an earlier process of this spool left: each capture is
+// stored, and its job finished if it still waits for it.
+func (v *Visitor) Recover(ctx context.Context) (int, error) {
+	waiting, err := v.archive.Waiting()
+	if err != nil {
+		v.log.Error("part of the spool cannot be read", "error", err)
+	}
+	for _, p := range waiting {
+		var d Done
+		if err := json.Unmarshal(p.Note, &d); err != nil {
+			return 0, fmt.Errorf("the spooled capture %s has no readable note: %w", p.ID, err)
+		}
+		v.kept.adopt(p, d)
+	}
+	return len(waiting), nil
+}
+
+// Drain ends the background storing: what is not stored by then stays in the
+// spool for the next start.
+func (v *Visitor) Drain(ctx context.Context) {
+	k := v.kept
+	k.mu.Lock()
+	k.stopped = true
+	k.mu.Unlock()
+	done := make(chan struct{})
+	go func() { k.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	k.stop()
+	<-done
+}

@@ -1,0 +1,286 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/crawler"
+	"github.com/trawlmark/trawlmark/crawler/listing"
+	"github.com/trawlmark/trawlmark/crawler/site"
+	"github.com/trawlmark/trawlmark/worker/lane"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+	"github.com/trawlmark/trawlmark/worker/task"
+)
+
+// Config is how the handlers behave.
+type Config struct {
+	// Name of this worker in the ledger and in every capture. Required.
+	Name string
+	// Lease and Heartbeat of a running job. Defaults 20 s and 5 s.
+	Lease, Heartbeat time.Duration
+	// StoreFor is how long a worker's slot is spent on storage that fails;
+	// after it the capture waits in the spool. Default 20 s.
+	StoreFor time.Duration
+	// FindingKeep is how long captures of a suspicious listing are locked.
+	// Default 2 years.
+	FindingKeep time.Duration
+	// ChallengePause closes a lane after a challenge page that does not say for
+	// how long. Default 10 minutes.
+	ChallengePause time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&c.Lease, 20*time.Second)
+	set(&c.Heartbeat, 5*time.Second)
+	set(&c.StoreFor, 20*time.Second)
+	set(&c.FindingKeep, 2*365*24*time.Hour)
+	set(&c.ChallengePause, 10*time.Minute)
+	return c
+}
+
+// Crawler makes visits. *crawler.Crawler is one.
+type Crawler interface {
+	Visit(ctx context.Context, q crawler.Request) *crawler.Result
+}
+
+// Archive keeps captures. *archive.Archive is one.
+type Archive interface {
+	Prepare(ctx context.Context, c *capture.Capture, d archive.Description, note json.RawMessage) (*archive.Pending, error)
+	Store(ctx context.Context, p *archive.Pending) (archive.Receipt, error)
+	Discard(p *archive.Pending) error
+	Waiting() ([]*archive.Pending, error)
+	Extend(ctx context.Context, id capture.ID, until time.Time, actor, reason string) error
+}
+
+// Anchors gives the newest stamped checkpoint; nil when there is none.
+type Anchors interface {
+	Anchor(ctx context.Context) *capture.Anchor
+}
+
+// Lanes is what a visit tells the fleet's politeness.
+type Lanes interface {
+	// Observe tells how long the site took to answer, and whether well.
+	Observe(ctx context.Context, lane string, took time.Duration, ok bool) error
+	// Pass waits until a request may go out.
+	Pass(ctx context.Context, lane string, p lane.Params) error
+	Close(ctx context.Context, lane string, until time.Time, reason string) error
+}
+
+// Visitor does visit jobs. Safe for concurrent use.
+type Visitor struct {
+	cfg     Config
+	ledger  *ledger.Ledger
+	crawler Crawler
+	archive Archive
+	anchors Anchors
+	lanes   Lanes
+	sites   *site.Set
+	triage  *Triage
+	ids     *capture.IDSource
+	now     func() time.Time
+	log     *slog.Logger
+	kept    *keeper
+}
+
+// VisitorDeps is what a Visitor stands on.
+type VisitorDeps struct {
+	Ledger  *ledger.Ledger
+	Crawler Crawler
+	Archive Archive
+	Anchors Anchors
+	Lanes   Lanes
+	Sites   *site.Set
+	IDs     *capture.IDSource
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// NewVisitor makes a Visitor.
+func NewVisitor(cfg Config, d VisitorDeps) (*Visitor, error) {
+	if cfg.Name == "" {
+		return nil, errors.New("worker: Name must say which worker this is")
+	}
+	cfg = cfg.withDefaults()
+	v := &Visitor{
+		cfg: cfg, ledger: d.Ledger, crawler: d.Crawler, archive: d.Archive, anchors: d.Anchors, lanes: d.Lanes,
+		sites: d.Sites, ids: d.IDs, now: d.Now, log: d.Log, triage: &Triage{ledger: d.Ledger, now: d.Now},
+	}
+	v.kept = newKeeper(v)
+	return v, nil
+}
+
+// Handle does the job that a ticket names. Errors are for the log: the ledger
+// knows what is to be done next.
+func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
+	job, err := v.ledger.Claim(ctx, ledger.Fence{Job: t.Job, Epoch: t.Epoch}, v.cfg.Name, v.cfg.Lease)
+	if errors.Is(err, ledger.ErrStale) {
+		return nil // a ticket that was doubled, late or lost its job
+	}
+	if err != nil {
+		return fmt.Errorf("job %s could not be claimed: %w", t.Job, err)
+	}
+	lctx, release := holdLease(ctx, v.ledger, job.Fence(), v.cfg.Lease, v.cfg.Heartbeat, v.log)
+	defer release()
+	err = v.visit(lctx, job)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(context.Cause(lctx), ErrLeaseLost), errors.Is(err, ledger.ErrStale):
+		v.log.Info("a job was taken over", "job", job.ID.String(), "epoch", job.Epoch)
+		return nil
+	case ctx.Err() != nil:
+		// Told to stop: put the job back, it has not failed.
+		return v.ledger.Release(context.WithoutCancel(ctx), job.Fence(), noTime, "the worker was told to stop")
+	}
+	v.log.Error("a visit could not be finished", "job", job.ID.String(), "error", err)
+	_, err = v.ledger.Retry(context.WithoutCancel(ctx), job.Fence(), ledger.Failure{Class: ledger.Internal, Text: err.Error()})
+	return err
+}
+
+func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
+	req, err := v.request(ctx, job)
+	if err != nil {
+		return err
+	}
+	res := v.crawler.Visit(ctx, req)
+	defer func() {
+		if err := res.Close(); err != nil {
+			v.log.Warn("a visit's temporary files are left", "capture", req.ID.String(), "error", err)
+		}
+	}()
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // half a visit under a lost lease is nobody's
+	}
+	if res.Gated != nil {
+		return v.ledger.Release(ctx, job.Fence(), v.whenOpen(res.Gated), res.Gated.Error())
+	}
+	v.tellLane(ctx, job, res)
+	done, err := v.result(ctx, job, res)
+	if err != nil {
+		return err
+	}
+	note, err := json.Marshal(done)
+	if err != nil {
+		return err
+	}
+	p, err := v.archive.Prepare(ctx, res.Capture, describe(res.Reading), note)
+	if errors.Is(err, archive.ErrSpoolFull) {
+		_, err := v.ledger.Retry(ctx, job.Fence(), ledger.Failure{Class: ledger.Storage, Text: err.Error()})
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return v.kept.store(ctx, p, done)
+}
+
+// gateWait is how long a slot is spent waiting for the lane before its job is
+// rather put back.
+const gateWait = 5 * time.Second
+
+// whenOpen is when a job that the lane did not let pass is tried again.
+func (v *Visitor) whenOpen(gated error) time.Time {
+	var closed *lane.Closed
+	if errors.As(gated, &closed) && closed.Wait > 0 {
+		return v.ledger.Now().Add(closed.Wait)
+	}
+	return v.ledger.Now().Add(gateWait)
+}
+
+// request makes the crawler's request of a job.
+func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request, error) {
+	req := crawler.Request{
+		ID: v.ids.New(), URL: job.URL, After: v.anchors.Anchor(ctx),
+		Asked: capture.Asked{Job: job.ID.String(), Epoch: job.Epoch, By: job.AskedBy},
+	}
+	if !job.Watch.IsZero() {
+		req.Asked.Watch = job.Watch.String()
+	}
+	var spec VisitSpec
+	if len(job.Spec) > 0 {
+		if err := json.Unmarshal(job.Spec, &spec); err != nil {
+			return req, fmt.Errorf("the job's spec cannot be read: %w", err)
+		}
+	}
+	req.Render, req.Screenshot = site.RenderMode(spec.Render), spec.Screenshot
+	if job.Lane != "" {
+		polite := Politeness(v.sites, job.URL)
+		polite.MaxWait = gateWait
+		req.Gate = func(ctx context.Context, crawlDelay time.Duration) error {
+			p := polite
+			p.CrawlDelay = crawlDelay
+			p.MaxWait = max(p.MaxWait, 2*p.Floor())
+			return v.lanes.Pass(ctx, job.Lane, p)
+		}
+	}
+	req.Inspect = func(r *site.Reading) string { return v.triage.wantsScreenshot(ctx, job, r) }
+	if job.PageKind == string(site.KindListing) && (job.ItemID != "" || job.Canonical != "") {
+		prev, err := v.ledger.PreviousCapture(ctx, ledger.Ref{Site: job.Site, ItemID: job.ItemID, Canonical: job.Canonical})
+		switch {
+		case errors.Is(err, ledger.ErrNotFound):
+		case err != nil:
+			return req, err
+		default:
+			req.Previous = &crawler.Previous{Manifest: prev.Manifest, ETag: prev.ETag, LastModified: prev.LastModified}
+		}
+	}
+	return req, nil
+}
+
+// VisitSpec is the spec of a visit job.
+type VisitSpec struct {
+	Render     string `json:"render,omitempty"` // never, auto, always; "" as the site says
+	Screenshot bool   `json:"screenshot,omitempty"`
+}
+
+// tellLane passes on what the visit learnt about how fast the site may be
+// asked. What the lane does not take is logged: the visit is not lost for it.
+func (v *Visitor) tellLane(ctx context.Context, job ledger.Job, res *crawler.Result) {
+	if job.Lane == "" {
+		return
+	}
+	pause, why := res.RetryAfter, "the site asked to be left alone (Retry-After)"
+	switch res.Capture.Outcome {
+	case capture.Throttled:
+		if pause == 0 {
+			pause, why = time.Minute, "the site asked us to slow down and did not say for how long"
+		}
+	case capture.Challenge:
+		if pause == 0 {
+			pause, why = v.cfg.ChallengePause, "the site asked for proof of being human"
+		}
+	}
+	var err error
+	if pause > 0 {
+		err = v.lanes.Close(ctx, job.Lane, v.now().Add(pause), why)
+	} else if res.ResponseTime > 0 {
+		err = v.lanes.Observe(ctx, job.Lane, res.ResponseTime, res.Capture.Outcome.Class() != capture.Failed)
+	}
+	if err != nil && !errors.Is(err, lane.ErrUnavailable) {
+		v.log.Warn("a lane was not told what a visit learnt", "lane", job.Lane, "error", err)
+	}
+}
+
+// describe is what the catalogue is told of a reading.
+func describe(r *site.Reading) archive.Description {
+	if r == nil || r.Listing == nil {
+		return archive.Description{}
+	}
+	l := r.Listing
+	d := archive.Description{Title: l.Text(listing.Title), Seller: l.Text(listing.SellerName)}
+	if amount, currency, ok := l.Money(); ok {
+		d.Price, d.Currency = amount.String(), currency
+	}
+	return d
+}
