@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/crawler"
+	"github.com/trawlmark/trawlmark/crawler/listing"
+	"github.com/trawlmark/trawlmark/crawler/site"
+)
+
+func siteCommand(g *globals) *cobra.Command {
+	c := &cobra.Command{Use: "site", Short: "Look at the marketplace adapters and try them on a page"}
+	c.AddCommand(siteList(g), siteTest(g))
+	return c
+}
+
+func siteList(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the sites there is a file for", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.with(func(a *app) error {
+				set, err := a.openSites()
+				if err != nil {
+					return err
+				}
+				if g.json {
+					var names []string
+					for _, s := range set.Sites() {
+						names = append(names, s.Name)
+					}
+					return printJSON(g.s.out, names)
+				}
+				t := newTable("name", "title", "hosts:60", "search")
+				for _, s := range set.Sites() {
+					var hosts []string
+					for _, h := range s.Hosts {
+						hosts = append(hosts, h.Name)
+					}
+					search := "no"
+					if s.Search.URL != "" {
+						search = "yes"
+					}
+					t.add(s.Name, s.Title, strings.Join(hosts, " "), search)
+				}
+				t.print(g.s.out)
+				return nil
+			})
+		},
+	}
+}
+
+func siteTest(g *globals) *cobra.Command {
+	var pageURL, render string
+	c := &cobra.Command{
+		Use:   "test FILE|URL",
+		Short: "Show what would be read from a page, field by field, and from where",
+		Long: `Test reads a saved HTML file or visits a URL (nothing is archived) and shows the
+outcome with its evidence, every candidate value with its source, the chosen
+one and why, and the links that would be followed.`,
+		Example: "  trawlmark site test page.html --url https://www.ebay.de/itm/123456789012\n  trawlmark site test https://shop.example/products/bag",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return g.with(func(a *app) error {
+				r, err := readPage(c.Context(), a, args[0], pageURL, render)
+				if err != nil {
+					return err
+				}
+				if g.json {
+					return printJSON(g.s.out, r)
+				}
+				printReading(g.s.out, r)
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&pageURL, "url", "", "the address the file was saved from; decides which site file reads it")
+	c.Flags().StringVar(&render, "render", "", "for a URL: never, auto or always")
+	return c
+}
+
+func readPage(ctx context.Context, a *app, arg, pageURL, render string) (*site.Reading, error) {
+	set, err := a.openSites()
+	if err != nil {
+		return nil, err
+	}
+	if u, err := url.Parse(arg); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
+		cr, err := a.openCrawler(ctx, render != "never")
+		if err != nil {
+			return nil, err
+		}
+		res := cr.Visit(ctx, crawler.Request{ID: a.ids.New(), URL: arg, Asked: capture.Asked{By: "site test"}, Render: site.RenderMode(render)})
+		defer res.Close()
+		if res.Reading == nil {
+			return nil, fmt.Errorf("the page was not got: %s (%s)", res.Capture.Outcome, strings.Join(res.Capture.Evidence, "; "))
+		}
+		return res.Reading, nil
+	}
+	body, err := os.ReadFile(arg)
+	if err != nil {
+		return nil, fmt.Errorf("%s is neither a URL nor a file that can be read: %w", arg, err)
+	}
+	if pageURL == "" {
+		pageURL = "https://unknown.invalid/"
+	}
+	return set.Read(site.Page{URL: pageURL, Status: 200, ContentType: "text/html", Body: body}), nil
+}
+
+func printReading(w io.Writer, r *site.Reading) {
+	fmt.Fprintf(w, "site      %s (%s page)\n", r.Match.Site.Name, r.Match.Kind)
+	fmt.Fprintf(w, "canonical %s\n", printableLine(r.Match.Canonical))
+	fmt.Fprintf(w, "outcome   %s: %s\n", r.Outcome, r.Outcome.Sentence())
+	for _, e := range r.Evidence {
+		fmt.Fprintf(w, "          - %s\n", printableLine(e))
+	}
+	for _, e := range r.NeedsChrome {
+		fmt.Fprintf(w, "chrome    %s\n", printableLine(e))
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "problem   %s\n", printableLine(p))
+	}
+	if l := r.Listing; l != nil {
+		printCandidates(w, l)
+	}
+	printLinks(w, r.Links)
+}
+
+func printCandidates(w io.Writer, l *listing.Listing) {
+	fmt.Fprintln(w)
+	t := newTable("", "field", "value:60", "source", "path:50", "why:60")
+	for _, c := range l.Candidates {
+		chosen := l.Fields[c.Field]
+		mark, why := "", ""
+		if chosen.Source == c.Source && chosen.Path == c.Path && chosen.Raw == c.Raw {
+			mark, why = "*", chosen.Why
+			if chosen.Conflict != "" {
+				why += "; " + chosen.Conflict
+			}
+		}
+		t.add(mark, string(c.Field), c.Value, c.Source, c.Path, why)
+	}
+	t.print(w)
+}
+
+func printLinks(w io.Writer, links []site.Link) {
+	if len(links) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := newTable("#>", "kind", "item", "title:50", "price", "url:80")
+	for _, l := range links {
+		t.add(fmt.Sprint(l.Position), string(l.Kind), l.ItemID, l.Title, l.PriceText, l.URL)
+	}
+	t.print(w)
+}
