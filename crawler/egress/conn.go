@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
 )
 
 // conn is a connection of a session: counted, bounded, and closed with it.
@@ -76,6 +78,16 @@ func (c *conn) account(sent, received int) bool {
 		c.end()
 	})
 	return false
+}
+
+// failed notes on the record why a connection that was made gave no whole answer.
+func (c *conn) failed(err error) {
+	outcome, text := Classify(err)
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	if c.entry.Failure == nil {
+		c.entry.Failure = &capture.Failure{Outcome: outcome, Text: text}
+	}
 }
 
 // CloseWrite tells the peer that nothing more will come.

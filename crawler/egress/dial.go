@@ -83,8 +83,7 @@ func (s *Session) reach(ctx context.Context, t target) (net.Conn, netip.AddrPort
 // maxTries bounds how many addresses of one name are tried.
 const maxTries = 4
 
-// tryAll tries checked addresses one after the other, sharing what is left of
-// the time among those that are left.
+// tryAll tries checked addresses one after the other.
 func (s *Session) tryAll(ctx context.Context, t target, addrs []netip.Addr) (net.Conn, netip.AddrPort, error) {
 	addrs = addrs[:min(len(addrs), maxTries)]
 	var to netip.AddrPort
@@ -94,7 +93,7 @@ func (s *Session) tryAll(ctx context.Context, t target, addrs []netip.Addr) (net
 		c, err := func() (net.Conn, error) {
 			ctx, cancel := share(ctx, len(addrs)-i)
 			defer cancel()
-			return dialTCP(ctx, to, s.guard.forbidden)
+			return dialTCP(ctx, to, s.guard.forbiddenAt)
 		}()
 		if err == nil {
 			return c, to, nil
@@ -109,25 +108,29 @@ func (s *Session) tryAll(ctx context.Context, t target, addrs []netip.Addr) (net
 	return nil, to, first
 }
 
+// patience is how long an address may hold up the next one: a broken IPv6 must
+// not cost a visit its time.
+const patience = 3 * time.Second
+
+// share is the time for one of n addresses; the last one has all that is left.
 func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok || n < 2 {
+	if n < 2 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, max(time.Until(end)/time.Duration(n), time.Second))
+	return context.WithTimeout(ctx, patience)
 }
 
 // dialTCP connects to one address. The socket's own control function checks
 // what is really about to be connected to; a nil rule means that the address
 // comes from configuration.
-func dialTCP(ctx context.Context, to netip.AddrPort, forbidden func(netip.Addr) string) (net.Conn, error) {
+func dialTCP(ctx context.Context, to netip.AddrPort, forbidden func(netip.AddrPort) string) (net.Conn, error) {
 	d := net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
 		got, err := netip.ParseAddrPort(address)
 		if err != nil || netip.AddrPortFrom(got.Addr().Unmap(), got.Port()) != netip.AddrPortFrom(to.Addr().Unmap(), to.Port()) {
 			return &Refused{to.String(), fmt.Sprintf("the socket was about to connect to %s instead", printable(address))}
 		}
 		if forbidden != nil {
-			if r := forbidden(got.Addr()); r != "" {
+			if r := forbidden(got); r != "" {
 				return &Refused{to.String(), r}
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -93,41 +92,48 @@ func (p *client) exchange(h *head, method string, body framing) bool {
 	if _, err := t.c.Write(h.bytes()); err != nil {
 		return false
 	}
-	var sending sync.WaitGroup
-	sent := true
+	sent := make(chan error, 1)
 	if body.chunked || body.length > 0 {
 		// Beside the answer, not before it: the site may want to say "100
 		// Continue" first, or refuse a large body early.
-		sending.Go(func() {
-			if err := body.pass(moving{t.c, k}, p.r); err != nil {
-				sent = false
+		go func() { sent <- body.pass(&moving{w: t.c, k: k}, p.r) }()
+	} else {
+		sent <- nil
+	}
+	again, upgraded := p.relay(method, &moving{w: p.c, k: k})
+	if again || upgraded {
+		// An answer before the end of the request: the rest is not wanted.
+		timer := time.NewTimer(sendGrace)
+		defer timer.Stop()
+		select {
+		case err := <-sent:
+			if err == nil && upgraded {
+				p.s.tunnel(p.c, p.r, t.c, t.r)
 			}
-		})
+			return err == nil && again
+		case <-timer.C:
+		}
 	}
-	again, upgraded := p.relay(method, moving{p.c, k})
-	switch {
-	case upgraded:
-		sending.Wait()
-		p.s.tunnel(p.c, p.r, t.c, t.r)
-		return false
-	case !again:
-		// The rest of an unfinished body has nowhere to go.
-		p.c.SetReadDeadline(time.Now())
-		t.c.Close()
-	}
-	sending.Wait()
-	return again && sent
+	p.c.SetReadDeadline(time.Now()) // ends the sending
+	t.c.Close()
+	<-sent
+	return false
 }
 
+// sendGrace is how long the rest of a request may take once its answer is
+// complete.
+const sendGrace = 250 * time.Millisecond
+
 // relay passes the answer, interim ones included, back to the browser.
-func (p *client) relay(method string, w io.Writer) (again, upgraded bool) {
+func (p *client) relay(method string, w *moving) (again, upgraded bool) {
 	for {
 		h, err := readHead(p.site.r, maxHead)
-		if err != nil {
-			return false, false
+		var status int
+		if err == nil {
+			status, err = h.status()
 		}
-		status, err := h.status()
 		if err != nil {
+			p.site.c.failed(err)
 			return false, false
 		}
 		if _, err := w.Write(h.raw); err != nil {
@@ -141,6 +147,9 @@ func (p *client) relay(method string, w io.Writer) (again, upgraded bool) {
 		}
 		f := h.responseFraming(method, status)
 		if err := f.pass(w, p.site.r); err != nil {
+			if w.err == nil {
+				p.site.c.failed(err)
+			}
 			return false, false
 		}
 		reusable := !f.toEnd && !h.has("Connection", "close") && strings.HasPrefix(h.start, "HTTP/1.1")
@@ -150,11 +159,14 @@ func (p *client) relay(method string, w io.Writer) (again, upgraded bool) {
 
 // moving is a writer that keeps an idle clock from running out.
 type moving struct {
-	w io.Writer
-	k *keeper
+	w   io.Writer
+	k   *keeper
+	err error // of the last write: the reader's end is to blame otherwise
 }
 
-func (m moving) Write(b []byte) (int, error) {
+func (m *moving) Write(b []byte) (int, error) {
 	m.k.touch()
-	return m.w.Write(b)
+	n, err := m.w.Write(b)
+	m.err = err
+	return n, err
 }

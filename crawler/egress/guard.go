@@ -9,17 +9,21 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
 
 // Guard holds the rules of the way out. It is safe for concurrent use and has
-// no goroutine or connection of its own; sessions do.
+// no goroutine or connection of its own; its sessions do.
 type Guard struct {
 	cfg       Config
 	overrides map[string]override
 	own       map[netip.Addr]bool
 	roots     *x509.CertPool // nil: the system's
+
+	mu      sync.Mutex
+	proxies map[uint16]bool // ports of the sessions' proxies
 }
 
 // New makes a Guard, or says which setting is wrong.
@@ -27,7 +31,7 @@ func New(cfg Config) (*Guard, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	g := &Guard{cfg: cfg.withDefaults(), overrides: map[string]override{}, own: map[netip.Addr]bool{}}
+	g := &Guard{cfg: cfg.withDefaults(), overrides: map[string]override{}, own: map[netip.Addr]bool{}, proxies: map[uint16]bool{}}
 	for key, value := range cfg.Override {
 		o, err := parseOverride(key, value)
 		if err != nil {
@@ -131,6 +135,30 @@ func (g *Guard) forbidden(a netip.Addr) string {
 		}
 	}
 	return Forbidden(a)
+}
+
+// forbiddenAt also keeps pages away from the proxies themselves, where the
+// loopback addresses are allowed by configuration.
+func (g *Guard) forbiddenAt(to netip.AddrPort) string {
+	if r := g.forbidden(to.Addr()); r != "" {
+		return r
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.proxies[to.Port()] && to.Addr().Unmap().IsLoopback() {
+		return "the crawler's own proxy"
+	}
+	return ""
+}
+
+func (g *Guard) setProxy(port uint16, running bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if running {
+		g.proxies[port] = true
+	} else {
+		delete(g.proxies, port)
+	}
 }
 
 // ErrRefused is what every *Refused wraps.

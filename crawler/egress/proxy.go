@@ -36,7 +36,12 @@ func (s *Session) Proxy(ctx context.Context) (string, error) {
 	}
 	s.open[l] = struct{}{}
 	s.proxy = l.Addr().String()
-	s.wg.Go(func() { s.accept(l) })
+	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
+	s.guard.setProxy(port, true)
+	s.wg.Go(func() {
+		defer s.guard.setProxy(port, false)
+		s.accept(l)
+	})
 	return s.proxy, nil
 }
 

@@ -330,6 +330,43 @@ func TestProxyWaitsForContinue(t *testing.T) {
 	}
 }
 
+func TestProxyDoesNotWaitForAnUnwantedBody(t *testing.T) {
+	site, _ := rawServer(t, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+	_, proxy := startProxy(t, egress.Config{Allow: outside})
+	_, r := say(t, proxy, "POST http://"+site+"/ HTTP/1.1\r\nHost: "+site+"\r\nContent-Length: 1000000\r\n\r\nonly this")
+	b, err := io.ReadAll(r)
+	if !strings.HasSuffix(string(b), "no") || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestProxyNotesWhyThereIsNoAnswer(t *testing.T) {
+	for answer, want := range map[string]string{
+		"SSH-2.0-x\r\n\r\n": "not an HTTP message", "": "without an answer", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab": "in the middle",
+		"HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 300<<10): "larger than the limit",
+	} {
+		site, _ := rawServer(t, answer)
+		s, proxy := startProxy(t, egress.Config{Allow: outside})
+		_, r := say(t, proxy, "GET http://"+site+"/ HTTP/1.1\r\nHost: "+site+"\r\n\r\n")
+		io.ReadAll(r)
+		s.Close()
+		if c := s.Connections(); len(c) != 1 || c[0].Failure == nil || !strings.Contains(c[0].Failure.Text, want) {
+			t.Errorf("%.20q: %+v, want %q", answer, c[0].Failure, want)
+		}
+	}
+}
+
+func TestProxiesAreNotReachableFromPages(t *testing.T) {
+	s, proxy := startProxy(t, egress.Config{Allow: outside})
+	_, r := say(t, proxy, "CONNECT "+proxy+" HTTP/1.1\r\nHost: x\r\n\r\n")
+	if b, _ := io.ReadAll(r); !strings.HasPrefix(string(b), "HTTP/1.1 403") {
+		t.Errorf("answered %q", b)
+	}
+	if refs := s.Refusals(); len(refs) != 1 || refs[0].Reason != "the crawler's own proxy" {
+		t.Errorf("refusals %+v", refs)
+	}
+}
+
 func TestProxyRefusesRequestsWithoutClearEnd(t *testing.T) {
 	for _, fields := range []string{
 		"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 1\r\nContent-Length: 2\r\n",

@@ -41,7 +41,9 @@ type Connection struct {
 	Closed   time.Time // zero while open
 	Sent     int64     // bytes
 	Received int64     // bytes
-	Failure  *capture.Failure
+	// Failure is why it was not made, or, of plain HTTP through the proxy, why
+	// it gave no whole answer.
+	Failure *capture.Failure
 }
 
 type closer interface{ Close() error }

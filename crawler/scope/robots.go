@@ -203,9 +203,11 @@ func (r *Robots) token(agent string) string {
 	return "*"
 }
 
-// Allowed reports whether an agent ("Trawlmark/1.0 ...", or just "Trawlmark")
-// may ask for a URL, and the rule that decided, as "disallow: /cart"; "" when
-// none did. The longest match wins, allow over disallow at the same length.
+// Allowed reports whether an agent may ask for a URL, and the rule that
+// decided, as "disallow: /cart"; "" when none did. The longest match wins, allow
+// over disallow at the same length. agent is the product token we go by,
+// "Trawlmark" or "Trawlmark/1.0 (...)", not a User-Agent that begins with
+// another product.
 func (r *Robots) Allowed(agent, url string) (ok bool, rule string) {
 	if r.State == RobotsUnreachable {
 		return false, "robots.txt is not to be had now"
