@@ -43,7 +43,8 @@ type Rules struct {
 }
 
 // noise lists parameters that never name a page: campaign, click and session
-// ids, as documented by those who add them.
+// ids, as documented by those who add them. Names that are a product, a shop or
+// a category somewhere ("sid", "qid", "toolid") are left to the sites' own rules.
 var noise = []string{
 	// campaigns and clicks
 	"utm_*", "gclid", "gclsrc", "dclid", "wbraid", "gbraid", "gad_source", "gad_campaignid", "srsltid",
@@ -53,15 +54,19 @@ var noise = []string{
 	"pk_*", "mtm_*", "matomo_*", "piwik_*", "at_medium", "at_campaign", "s_cid", "ncid", "cmpid",
 	// marketplaces
 	"spm", "scm", "pvid", "algo_pvid", "algo_expid", "algo_exp_id", "aff_*", "gps-id", "curpagelogid", "pdp_npi", "utparam*",
-	"_trksid", "_trkparms", "campid", "mkcid", "mkevt", "mkrid", "toolid", "customid",
-	"ref", "ref_", "ref_src", "ref_url", "pd_rd_*", "pf_rd_*", "sprefix", "crid", "qid", "linkcode", "ascsubtag", "content-id",
-	"ga_*", "organic_search_click", "click_key", "click_sum", "frs", "wt.mc_id",
+	"_trksid", "_trkparms", "campid", "mkcid", "mkevt", "mkrid",
+	"ref", "ref_", "ref_src", "ref_url", "pd_rd_*", "pf_rd_*", "sprefix", "linkcode", "ascsubtag", "content-id",
+	"ga_*", "organic_search_click", "click_key", "click_sum", "wt.mc_id",
 	// sessions
-	"phpsessid", "jsessionid", "aspsessionid*", "sessionid", "session_id", "sid", "zenid", "oscsid", "cfid", "cftoken",
+	"phpsessid", "jsessionid", "aspsessionid*", "sessionid", "session_id", "zenid", "oscsid", "cfid", "cftoken",
 }
 
 // pathSession is a session id written into a path (";jsessionid=...").
 var pathSession = regexp.MustCompile(`(?i);(?:jsessionid|phpsessid|sessionid|sid)=[^/;?]*`)
+
+// sessionPart is a "sid" that can only be a session: a category or a shop has
+// no such long id.
+var sessionPart = regexp.MustCompile(`(?i)^sid=[0-9a-f]{26,128}$`)
 
 // Canonical gives the one form of a URL that all its spellings share: parsed as
 // browsers do, http or https, no user name, no default port, no fragment, no
@@ -169,7 +174,7 @@ func (r Rules) query(raw string) string {
 			continue
 		}
 		part = evenEscapes(part)
-		if r.means(paramName(part)) {
+		if r.means(paramName(part)) && !sessionPart.MatchString(part) {
 			kept = append(kept, part)
 		}
 	}
