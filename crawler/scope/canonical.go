@@ -174,7 +174,8 @@ func (r Rules) query(raw string) string {
 			continue
 		}
 		part = evenEscapes(part)
-		if r.means(paramName(part)) && !sessionPart.MatchString(part) {
+		name := paramName(part)
+		if r.means(name) && (listed(r.Keep, name) || !sessionPart.MatchString(part)) {
 			kept = append(kept, part)
 		}
 	}

@@ -34,6 +34,7 @@ func TestCanonical(t *testing.T) {
 		{Rules{}, "https://shop.example/i?%75tm_source=x&id=1", "https://shop.example/i?id=1"},
 		{Rules{}, "https://shop.example/i?utmost=1&reference=2", "https://shop.example/i?utmost=1&reference=2"},
 		{Rules{Sort: true}, "https://shop.example/i?b=1&a=2&a=1&A=0", "https://shop.example/i?A=0&a=2&a=1&b=1"},
+		{Rules{Keep: []string{"SID"}}, "https://shop.example/i?sid=0123456789abcdef0123456789ABCDEF", "https://shop.example/i?sid=0123456789abcdef0123456789ABCDEF"},
 		{Rules{Only: []string{"id"}}, "https://shop.example/i?b=1&id=2&x=3", "https://shop.example/i?id=2"},
 		{Rules{HTTPS: true}, "http://shop.example/", "https://shop.example/"},
 		{Rules{HTTPS: true}, "http://shop.example:8080/", "http://shop.example:8080/"},
