@@ -12,7 +12,7 @@ var contactPatterns = []struct {
 	re   *regexp.Regexp
 }{
 	{"mail", regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9._%+-]{1,40}@(?:[a-z0-9-]{1,40}\.){1,4}[a-z]{2,10}\b`)},
-	{"whatsapp", regexp.MustCompile(`(?i)(?:whats?\s?app|wa\.me/|\bwsp\b|whatsap)\W{0,12}(?:\w{2,10}\W{1,3})?(\+?\d[\d\s().-]{6,18}\d)`)},
+	{"whatsapp", regexp.MustCompile(`(?i)(?:whats?\s?app|wa\.me/|\bwsp\b|whatsap)[^\d+]{0,16}(\+?\d[\d\s().-]{6,18}\d)`)},
 	{"wechat", regexp.MustCompile(`(?i)(?:we\s?chat|weixin|微信|薇信|威信|\bwx)\s*(?:id|号|號)?\s*[:：]?\s*([a-z0-9][a-z0-9_-]{4,24})`)},
 	{"telegram", regexp.MustCompile(`(?i)(?:telegram\W{0,4}@|t\.me/)([a-z0-9_]{5,32})`)},
 	{"line", regexp.MustCompile(`(?i)\bline\s*(?:id)?\s*[:：]\s*(@?[a-z0-9._-]{4,24})`)},

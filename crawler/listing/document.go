@@ -350,7 +350,7 @@ func writeText(b *strings.Builder, n *html.Node, most int) {
 	} else if n.Type == html.ElementNode && isCents(n) {
 		writeCentsMark(b)
 	}
-	for c := n.FirstChild; c != nil; c = c.NextSibling {
+	for c := n.FirstChild; c != nil && b.Len() <= most; c = c.NextSibling {
 		writeText(b, c, most)
 	}
 	if block {

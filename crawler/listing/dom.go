@@ -64,7 +64,10 @@ type priceSpot struct {
 	strike bool
 }
 
-const maxSpots = 200
+const (
+	maxSpots  = 200
+	maxLooked = 5000 // elements named after prices
+)
 
 // addDOM reads what a person would: the heading, and the price beside it. It
 // is the last resort and has the least confidence.
@@ -126,7 +129,7 @@ func shortTitle(title, host string) string {
 // priceSpots finds elements named after prices whose whole text is one.
 func (e *extraction) priceSpots() []priceSpot {
 	d := e.doc
-	order, heading := 0, -1
+	order, heading, looked := 0, -1, 0
 	headings := map[*html.Node]bool{}
 	for _, h := range d.headings {
 		if !d.inDecoy(h) {
@@ -142,13 +145,14 @@ func (e *extraction) priceSpots() []priceSpot {
 		if headings[n] && heading < 0 {
 			heading = order
 		}
-		if len(spots) >= maxSpots || unseen[n.DataAtom] {
+		if len(spots) >= maxSpots || looked >= maxLooked || unseen[n.DataAtom] {
 			continue
 		}
 		name := classes(n)
 		if !priceName.MatchString(name) && n.DataAtom != atom.Del && n.DataAtom != atom.S && n.DataAtom != atom.Ins {
 			continue
 		}
+		looked++
 		if s, ok := e.priceSpot(n, name); ok {
 			s.score = spotScore(s, order, heading)
 			spots = append(spots, s)
@@ -177,6 +181,9 @@ func spotScore(s priceSpot, order, heading int) float64 {
 // priceSpot reads an element as a price: short, one number, and a currency or
 // the name of a price.
 func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
+	if TextLen(n, 70) > 60 {
+		return priceSpot{}, false
+	}
 	text := Text(n)
 	if text == "" || len(text) > 60 || e.doc.inDecoy(n) || strings.Contains(text, "%") || Instalment(contextOf(n)) {
 		return priceSpot{}, false
@@ -216,12 +223,12 @@ func sameNumbers(nums []number) bool {
 
 // contextOf gives the text of the small box around an element.
 func contextOf(n *html.Node) string {
+	own := shallowText(n)
 	for p := n.Parent; p != nil; p = p.Parent {
-		t := Text(p)
-		if len(t) > 160 {
-			return clipRunes(Text(n), 160)
+		if TextLen(p, 170) > 160 {
+			return clipRunes(own, 160)
 		}
-		if len(t) > len(Text(n))+4 {
+		if t := shallowText(p); len(t) > len(own)+4 {
 			return t
 		}
 	}

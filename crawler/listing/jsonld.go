@@ -368,11 +368,15 @@ func (e *extraction) offerOfPage(offers []*Tree) *Tree {
 func (e *extraction) addOffer(o *Tree, path string) {
 	const src = "jsonld"
 	cur := o.first("priceCurrency", "pricecurrency", "currency")
+	conf := .85
+	if path == "offers[]" { // the first of several: the range is as likely
+		conf = .8
+	}
 	switch {
 	case o.get("lowPrice") != nil:
-		e.addPrice(Price, o.get("lowPrice").scalar(), o.get("highPrice").scalar(), cur.scalar(), src, path+".lowPrice", .85)
+		e.addPrice(Price, o.get("lowPrice").scalar(), o.get("highPrice").scalar(), cur.scalar(), src, path+".lowPrice", conf)
 	case o.get("price").scalar() != "":
-		e.addPrice(Price, o.get("price").scalar(), "", cur.scalar(), src, path+".price", .85)
+		e.addPrice(Price, o.get("price").scalar(), "", cur.scalar(), src, path+".price", conf)
 	case o.get("highPrice") != nil:
 		e.addPrice(Price, o.get("highPrice").scalar(), "", cur.scalar(), src, path+".highPrice", .5)
 	}
@@ -438,7 +442,7 @@ func (e *extraction) addOfferRange(offers []*Tree) {
 		}
 	}
 	if least != nil && most.Amount.GreaterThan(least.Amount) {
-		e.addPrice(Price, low, high, cur, "jsonld", "offers[least]", .8)
+		e.addPrice(Price, low, high, cur, "jsonld", "offers[least]", .82)
 	}
 }
 

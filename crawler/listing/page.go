@@ -70,7 +70,7 @@ func TextLen(n *html.Node, most int) int {
 		if n.Type == html.TextNode {
 			total += len(strings.TrimSpace(n.Data))
 		}
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
+		for c := n.FirstChild; c != nil && total <= most; c = c.NextSibling {
 			walk(c)
 		}
 	}

@@ -1,0 +1,272 @@
+package listing
+
+import (
+	"bytes"
+	"compress/gzip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/simplifiedchinese"
+)
+
+func extract(t testing.TB, page string, ctx Context) *Listing {
+	t.Helper()
+	return Parse("https://shop.example/products/thing", Decode([]byte(page), "text/html")).Extract(ctx)
+}
+
+func TestExtract(t *testing.T) {
+	ld := func(json string) string {
+		return `<title>Thing</title><h1>Thing</h1><script type="application/ld+json">` + json + `</script>`
+	}
+	type want struct{ title, price, currency, seller, problem string }
+	for _, tc := range []struct {
+		name, page string
+		ctx        Context
+		want       want
+	}{
+		{"json-ld", ld(`{"@type":"Product","name":"Thing","offers":{"price":"31.49","priceCurrency":"EUR","seller":{"name":"Ana"}}}`), Context{}, want{"Thing", "31.49", "EUR", "Ana", ""}},
+		{"graph", ld(`{"@graph":[{"@type":"WebPage","mainEntity":{"@type":["Product","Thing"],"name":"Thing","offers":[{"price":5,"priceCurrency":"usd"}]}}]}`), Context{}, want{"Thing", "5", "USD", "", ""}},
+		{"locale price in json-ld", ld(`{"@type":"Product","name":"Thing","offers":{"price":"1.299,00","priceCurrency":"EUR"}}`), Context{}, want{"Thing", "1299", "EUR", "", ""}},
+		{"price is an object", ld(`{"@type":"Product","name":"Thing","offers":{"price":{},"priceCurrency":"USD"}}`), Context{}, want{"Thing", "", "USD", "", ""}},
+		{"aggregate", ld(`{"@type":"Product","name":"Thing","offers":{"@type":"AggregateOffer","lowPrice":"40.63","highPrice":"48.75","priceCurrency":"EUR"}}`), Context{}, want{"Thing", "40.63", "EUR", "", ""}},
+		{"group", ld(`{"@type":"ProductGroup","name":"Thing","hasVariant":[{"@type":"Product","name":"Thing red","offers":{"price":"9","priceCurrency":"GBP"}},{"@type":"Product","name":"Thing blue","offers":{"price":"7","priceCurrency":"GBP"}}]}`), Context{}, want{"Thing", "7", "GBP", "", ""}},
+		{"repaired", ld("{\"@type\":\"Product\", // the thing\n'name':\"Thing\",\n\"description\":\"two\nlines\",\"offers\":{\"price\":\"3\",\"priceCurrency\":\"EUR\",},}"), Context{}, want{"Thing", "3", "EUR", "", "was repaired"}},
+		{"quotes inside", ld(`{"@type":"Product","name":"Thing","description":"a 27" monitor","offers":{"price":"3","priceCurrency":"EUR"}}`), Context{}, want{"Thing", "3", "EUR", "", "quotes inside"}},
+		{"entities", ld(`{&quot;@type&quot;:&quot;Product&quot;,&quot;name&quot;:&quot;Thing&quot;,&quot;offers&quot;:{&quot;price&quot;:&quot;3&quot;,&quot;priceCurrency&quot;:&quot;EUR&quot;}}`), Context{}, want{"Thing", "3", "EUR", "", ""}},
+		{"cut", ld(`{"@type":"Product","name":"Thing","offers":{"price":"3","priceCurrency":"EUR"`), Context{}, want{"Thing", "3", "EUR", "", "not closed"}},
+		{"thousands in og, number in json-ld", `<meta property="og:price:amount" content="173.000"><meta property="og:price:currency" content="COP">` + ld(`{"@type":"Product","name":"Thing","offers":{"price":"173000.00","priceCurrency":"COP"}}`), Context{}, want{"Thing", "173000", "COP", "", ""}},
+		{"og in another currency", `<meta property="og:price:amount" content="48,00"><meta property="og:price:currency" content="USD"><p>€ 43,90</p>` + ld(`{"@type":"Product","name":"Thing","offers":{"price":"43.90","priceCurrency":"EUR"}}`), Context{}, want{"Thing", "43.9", "EUR", "", ""}},
+		{"og only", `<meta property="og:title" content="Thing"><meta property="product:price:amount" content="48,00"><meta property="product:price:currency" content="EUR">`, Context{}, want{"Thing", "48", "EUR", "", ""}},
+		{"microdata", `<div itemscope itemtype="http://schema.org/Product"><h1 itemprop=name>Thing</h1><div itemprop=offers itemscope itemtype="http://schema.org/Offer"><meta itemprop='priceCurrency' content='USD'><span itemprop=price content=549.99>$ five hundred</span><div itemprop=seller itemscope><span itemprop=name>Bob</span></div></div></div>`, Context{}, want{"Thing", "549.99", "USD", "Bob", ""}},
+		{"rdfa", `<div vocab="https://schema.org/" typeof="Product"><h1 property="name">Thing</h1><div property="offers" typeof="Offer"><span property="price" content="12.5">12,50</span><meta property="priceCurrency" content="EUR"></div></div>`, Context{}, want{"Thing", "12.5", "EUR", "", ""}},
+		{"state that is called like the page", `<title>A long thing</title><h1>A long thing</h1><script>window.__DATA__ = {item: {title: 'A long thing', price: {amount: 12.5, currency: "EUR"}, seller: {name: "Cy"}, f: function(a){return {b:a}}, x: a ? 1 : 2}};</script>`, Context{}, want{"A long thing", "12.5", "EUR", "Cy", ""}},
+		{"state of another product", `<title>A long thing</title><h1>A long thing</h1><script>window.__DATA__ = {item: {title: 'Something else', price: {amount: 12.5, currency: "EUR"}}};</script>`, Context{}, want{"A long thing", "", "", "", ""}},
+		{"visible only", `<title>Thing | Shop</title><h1>Thing</h1><div class="product-price"><del class="old-price">€ 20,00</del> <span class="price">€ 12,50</span></div><section class="related"><span class="price">€ 1,00</span></section>`, Context{}, want{"Thing", "12.5", "EUR", "", ""}},
+		{"raised cents", `<title>Thing</title><h1>Thing</h1><div class="price">$12<sup>99</sup></div>`, Context{Currency: "USD"}, want{"Thing", "12.99", "USD", "", ""}},
+		{"crossed out in data", `<del class="price">$ 20.00</del>` + ld(`{"@type":"Product","name":"Thing","offers":{"price":"20.00","priceCurrency":"USD"}}`) + `<div class="price">$ 15.00</div>`, Context{}, want{"Thing", "15", "USD", "", ""}},
+		{"dollars of the host", `<h1>Thing</h1><div class="price">$ 15.00</div>`, Context{Currency: "CAD"}, want{"Thing", "15", "CAD", "", ""}},
+		{"only an instalment", `<h1>Thing</h1><div>12 x <span class="price">€ 5,00</span> monthly</div>`, Context{}, want{"Thing", "", "", "", ""}},
+		{"nothing", `<p>hello</p>`, Context{}, want{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := extract(t, tc.page, tc.ctx)
+			got := want{l.Text(Title), "", l.Text(Currency), l.Text(SellerName), ""}
+			if a, _, ok := l.Money(); ok {
+				got.price = a.String()
+			}
+			if problems := strings.Join(l.Problems, "; "); tc.want.problem != "" && strings.Contains(problems, tc.want.problem) {
+				got.problem = tc.want.problem
+			}
+			if got != tc.want {
+				t.Errorf("got %q, want %q; problems %v", got, tc.want, l.Problems)
+			}
+			for f, c := range l.Fields {
+				if c.Why == "" || c.Value == "" {
+					t.Errorf("%s was chosen without a value or a reason: %+v", f, c)
+				}
+			}
+		})
+	}
+}
+
+// TestConflict holds that disagreeing prices are all kept, and named.
+func TestConflict(t *testing.T) {
+	l := extract(t, `<h1>Thing</h1><div class="p-main">EUR 3.500,00</div><script type="application/ld+json">{"@type":"Product","name":"Thing","offers":{"price":"3971.45","priceCurrency":"USD"}}</script>`,
+		rulesFor(t, Rules{Fields: map[FieldName][]Source{Price: {{CSS: ".p-main"}}}}))
+	p := l.Fields[Price]
+	if p.Value != "3500" || l.Text(Currency) != "EUR" || !strings.Contains(p.Conflict, "3971.45 USD") {
+		t.Errorf("got %s %s, conflict %q", p.Value, l.Text(Currency), p.Conflict)
+	}
+}
+
+func rulesFor(t testing.TB, r Rules) Context {
+	t.Helper()
+	if bad := r.Compile(); len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	return Context{Rules: &r}
+}
+
+func TestRules(t *testing.T) {
+	page := `<meta name="id" content="A-77"><h1>Thing</h1><p class="stock">noch 12 da</p><div class="ad"><b class=seller>Eve</b></div><b class="seller"> Ana <i>x</i></b><input id=p value="800">
+		<script>window.shop = {"nick": "bo", "deep": {"list": [{"id": 5}, {"id": 6}]}}; var q = {cents: 1250}</script>`
+	ctx := rulesFor(t, Rules{Decoys: []string{".ad"}, Fields: map[FieldName][]Source{
+		ItemID:       {{Meta: "id", Match: `A-(\d+)`}},
+		Stock:        {{CSS: ".stock"}},
+		SellerName:   {{CSS: ".seller", Own: true}},
+		SellerID:     {{State: "shop.nick"}},
+		Variant:      {{State: "shop.deep.list.*.id", All: true}},
+		StrikePrice:  {{State: "q.cents", Minor: 2}},
+		Price:        {{CSS: "#p", Attr: "value", Minor: 2, Machine: true}},
+		Availability: {{CSS: ".stock", Match: "da", Value: "in_stock"}},
+		Model:        {{Script: `"nick": "(\w+)"`}},
+		Brand:        {{URL: `/products/(\w+)`}},
+	}})
+	l := extract(t, page, ctx)
+	for f, want := range map[FieldName]string{ItemID: "77", Stock: "12", SellerName: "Ana", SellerID: "bo", StrikePrice: "12.5", Price: "8", Availability: "in_stock", Model: "bo", Brand: "thing"} {
+		if got := l.Text(f); got != want {
+			t.Errorf("%s = %q, want %q", f, got, want)
+		}
+	}
+	if len(l.Variants) != 2 {
+		t.Errorf("variants: %v", l.Variants)
+	}
+	for _, bad := range []Rules{
+		{Fields: map[FieldName][]Source{"colour": {{CSS: "a"}}}},
+		{Fields: map[FieldName][]Source{Title: {{CSS: "a", Meta: "b"}}}},
+		{Fields: map[FieldName][]Source{Title: {{CSS: "a["}}}},
+		{Fields: map[FieldName][]Source{Title: {{Script: "("}}}},
+		{Decoys: []string{"]"}}, {Required: []FieldName{"x"}}, {Distrust: map[FieldName][]string{Price: {"rumour"}}},
+	} {
+		if len(bad.Compile()) == 0 {
+			t.Errorf("%+v compiles", bad)
+		}
+	}
+}
+
+func TestContacts(t *testing.T) {
+	l := extract(t, `<h1>Bag</h1><script type="application/ld+json">{"@type":"Product","name":"Bag","description":"Contact WhatsApp: +44 7700 900123, wechat bag_shop88, mail to seller@example.com, see bags.x.yupoo.com. Order 12345678901","offers":{"price":"3","priceCurrency":"EUR"}}</script>`, Context{})
+	var got []string
+	for _, c := range l.Contacts {
+		got = append(got, c.Value)
+	}
+	want := []string{"mail:seller@example.com", "whatsapp:+44 7700 900123", "wechat:bag_shop88", "yupoo:bags.x.yupoo.com"}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("contacts %q, want %q", got, want)
+	}
+}
+
+func TestDecode(t *testing.T) {
+	const chinese = "乳白亚克力外壳 60%键盘外壳 淘宝网 商品详情 价格 卖家信用评价 配送 快递 数量 库存 收藏商品"
+	const japan = "トラック用アシストグリップ スマートフォンホルダー 商品の状態 未使用に近い 送料込み 出品者"
+	gb, _ := simplifiedchinese.GB18030.NewEncoder().String("<title>" + chinese + "</title>")
+	euc, _ := japanese.EUCJP.NewEncoder().String("<title>" + japan + "</title>")
+	sjis, _ := japanese.ShiftJIS.NewEncoder().String("<title>" + japan + "</title>")
+	html := "<html><title>Thing</title>" + strings.Repeat("<p>text</p>", 50)
+	for _, tc := range []struct {
+		name, body, contentType, encoding, has, problem string
+	}{
+		{"utf-8", "<title>" + chinese + "</title>", "text/html; charset=utf-8", "utf-8", chinese, ""},
+		{"declared gbk by header", gb, "text/html; charset=GBK", "gb18030", chinese, ""},
+		{"declared gbk by meta", `<meta charset="gbk">` + gb, "text/html", "gb18030", chinese, ""},
+		{"not declared", gb, "", "gb18030", chinese, ""},
+		{"wrongly declared utf-8", gb, "text/html; charset=utf-8", "gb18030", chinese, "reads as"},
+		{"wrongly declared latin-1", "<title>" + chinese + "</title>", "text/html; charset=ISO-8859-1", "utf-8", chinese, "but is UTF-8"},
+		{"euc-jp", euc, "text/html; charset=euc-jp", "euc-jp", japan, ""},
+		{"euc-jp not declared", euc, "", "euc-jp", japan, ""},
+		{"shift-jis not declared", sjis, "", "shift_jis", japan, ""},
+		{"bom", "\xef\xbb\xbf<title>é</title>", "text/html; charset=ascii", "utf-8", "é", ""},
+		{"gzip left on", gz(html), "text/html", "utf-8", "Thing", "still gzip-compressed"},
+		{"zstd left on", zst(html), "text/html", "utf-8", "Thing", "still zstd-compressed"},
+		{"brotli left on", br(html), "text/html", "utf-8", "Thing", "still brotli-compressed"},
+		{"binary", "\x00\x01\x02\x03\x04\x05\x06\x07" + strings.Repeat("\x01\x90", 200), "text/html", "binary", "", "not text"},
+	} {
+		d := Decode([]byte(tc.body), tc.contentType)
+		if d.Encoding != tc.encoding || !strings.Contains(string(d.Text), tc.has) || !strings.Contains(strings.Join(d.Problems, ";"), tc.problem) {
+			t.Errorf("%s: encoding %s, text %.60q, problems %v", tc.name, d.Encoding, d.Text, d.Problems)
+		}
+	}
+}
+
+func gz(s string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte(s))
+	w.Close()
+	return b.String()
+}
+
+func zst(s string) string {
+	w, _ := zstd.NewWriter(nil)
+	return string(w.EncodeAll([]byte(s), nil))
+}
+
+func br(s string) string {
+	var b bytes.Buffer
+	w := brotli.NewWriter(&b)
+	w.Write([]byte(s))
+	w.Close()
+	return b.String()
+}
+
+// TestHostile holds that the worst pages end in bounded time, and that what
+// was not read is said.
+func TestHostile(t *testing.T) {
+	deep := strings.Repeat("[", 1<<20)
+	for name, page := range map[string]string{
+		"30 MB of text":          strings.Repeat("lorem ipsum 12,00 € ", 1_500_000),
+		"30 MB of tags":          strings.Repeat("<b>", 10_000_000),
+		"deep nesting":           strings.Repeat("<div>", 200_000) + "<h1>Thing</h1>",
+		"deep JSON-LD":           `<script type="application/ld+json">` + deep + `</script>`,
+		"deep state":             `<script>window.x = ` + deep + `</script>`,
+		"100k JSON-LD scripts":   strings.Repeat(`<script type="application/ld+json">{"@type":"Product","name":"x"}</script>`, 100_000),
+		"many assignments":       "<script>" + strings.Repeat("a={b:[1,2,{c:1}]};", 500_000) + "</script>",
+		"unclosed strings":       "<script>" + strings.Repeat(`window.a={"b":"`, 100_000) + "</script>",
+		"many prices":            "<h1>x</h1>" + strings.Repeat(`<span class="price">$ 1.00</span>`, 300_000),
+		"wide attributes":        `<div class="` + strings.Repeat("price ", 2_000_000) + `">`,
+		"nested microdata":       strings.Repeat(`<div itemscope itemtype="http://schema.org/Product" itemprop="x">`, 100_000),
+		"gzip bomb":              gz(strings.Repeat("\x00", 300<<20)),
+		"one line of numbers":    strings.Repeat("1 ", 10_000_000),
+		"brackets in expression": "<script>window.a={b:" + strings.Repeat("(", 2_000_000) + "</script>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			doc := Parse("https://shop.example/x", Decode([]byte(page), ""))
+			l := doc.Extract(Context{})
+			if took := time.Since(start); took > 15*time.Second {
+				t.Errorf("took %s", took)
+			}
+			if len(page) > 20<<20 && strings.HasPrefix(name, "30 MB of tags") && len(l.Problems) == 0 {
+				t.Error("the page was cut and nothing says so")
+			}
+			t.Logf("%s, %d candidates, problems %.200q", time.Since(start), len(l.Candidates), l.Problems)
+		})
+	}
+}
+
+func FuzzParsePrice(f *testing.F) {
+	for _, s := range []string{"$12.99", "1.299,00 €", "¥1,638", "10 - 20 EUR", "１２３円", "٣٫٥ ريال", "1.5万円", "free", "1250€ 60", "-5 %", "R$ 1.234,56"} {
+		f.Add(s, "EUR")
+	}
+	f.Fuzz(func(t *testing.T, text, context string) {
+		m, err := ParsePrice(text, Hint{Context: context})
+		if err != nil {
+			return
+		}
+		if m.Amount.IsNegative() || m.Text == "" || m.High != nil && m.High.LessThan(m.Amount) {
+			t.Errorf("%q gives %+v", text, m)
+		}
+		if m.Currency != "" && !IsCurrency(m.Currency) {
+			t.Errorf("%q gives currency %q", text, m.Currency)
+		}
+	})
+}
+
+func FuzzJSON(f *testing.F) {
+	for _, s := range []string{`{"a":[1,2,{"b":null}]}`, `{a:'b',}`, `{"a":"b" + c, d: function(){return "}"}}`, `[1,2`, `{"a":"x"y"}`, `/* c */{"a":!0}`, `JSON.parse("{\"a\":1}")`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		nodes := 10_000
+		tree, repairs, err := parseJSON(s, &nodes)
+		if tree == nil && err == nil {
+			t.Errorf("%q gives neither a value nor an error (repairs %v)", s, repairs)
+		}
+	})
+}
+
+func FuzzExtract(f *testing.F) {
+	f.Add([]byte(`<h1>x</h1><script type="application/ld+json">{"@type":"Product","name":"x","offers":{"price":"1"}}</script>`))
+	f.Add([]byte(`<div itemscope itemtype="http://schema.org/Product"><b itemprop=price>1`))
+	f.Add([]byte("\x1f\x8b\x08\x00"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		l := Parse("https://shop.example/x", Decode(body, "")).Extract(Context{})
+		if p, ok := l.Fields[Price]; ok && (p.Amount == nil || p.Raw == "") {
+			t.Errorf("a price without amount or source text: %+v", p)
+		}
+	})
+}
