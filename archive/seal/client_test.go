@@ -79,7 +79,7 @@ func TestFaultsOfAnAuthority(t *testing.T) {
 		if f.want == context.DeadlineExceeded {
 			c.Timeout = 200 * time.Millisecond
 		}
-		w.tsas[1].down = f.down
+		w.tsas[1].fail(f.down)
 		stamps, err := c.Stamp(context.Background(), []byte("message"))
 		if len(stamps) != 1 || stamps[0].TSA != "alpha" {
 			t.Errorf("%s: %d stamps", name, len(stamps))
@@ -95,7 +95,7 @@ func TestFaultsOfAnAuthority(t *testing.T) {
 	}
 	// All down.
 	for _, a := range w.tsas {
-		a.down = func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "", 500) }
+		a.fail(func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "", 500) })
 	}
 	if stamps, err := c.Stamp(context.Background(), []byte("message")); len(stamps) != 0 || !errors.Is(err, ErrTooFew) {
 		t.Errorf("all down: %d stamps, %v", len(stamps), err)
@@ -105,7 +105,7 @@ func TestFaultsOfAnAuthority(t *testing.T) {
 // TestSubstitute: the third authority steps in for the second.
 func TestSubstitute(t *testing.T) {
 	w := newWorld(t)
-	w.tsas[1].down = func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "", 500) }
+	w.tsas[1].fail(func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "", 500) })
 	stamps, err := w.cfg.Client.Stamp(context.Background(), []byte("message"))
 	if err != nil || len(stamps) != 2 || stamps[0].TSA != "alpha" || stamps[1].TSA != "gamma" {
 		t.Fatalf("%d stamps, %v", len(stamps), err)
@@ -130,13 +130,13 @@ func TestPassword(t *testing.T) {
 	w := newWorld(t)
 	c := w.cfg.Client
 	c.TSAs[0].User, c.TSAs[0].Password = "ann", "open sesame"
-	w.tsas[0].down = func(rw http.ResponseWriter, r *http.Request) {
+	w.tsas[0].fail(func(rw http.ResponseWriter, r *http.Request) {
 		if u, p, ok := r.BasicAuth(); !ok || u != "ann" || p != "open sesame" {
 			http.Error(rw, "", 401)
 			return
 		}
 		w.tsas[0].tsa.ServeHTTP(rw, r)
-	}
+	})
 	if stamps, err := c.Stamp(context.Background(), []byte("message")); err != nil || stamps[0].TSA != "alpha" {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,12 +38,21 @@ type world struct {
 type authorityServer struct {
 	tsa  *demotsa.TSA
 	url  string
-	down http.HandlerFunc // instead of an answer
+	down atomic.Pointer[http.HandlerFunc] // instead of an answer
+}
+
+// fail makes it answer by h from now on; nil: properly.
+func (a *authorityServer) fail(h http.HandlerFunc) {
+	if h == nil {
+		a.down.Store(nil)
+		return
+	}
+	a.down.Store(&h)
 }
 
 func (a *authorityServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if a.down != nil {
-		a.down(w, r)
+	if h := a.down.Load(); h != nil {
+		(*h)(w, r)
 		return
 	}
 	a.tsa.ServeHTTP(w, r)

@@ -24,7 +24,7 @@ func TestOutage(t *testing.T) {
 	w.cfg.Client.TSAs = w.cfg.Client.TSAs[:2]
 	s := w.sealer()
 	w.seal(s, w.grow(1))
-	w.tsas[1].down = down
+	w.tsas[1].fail(down)
 	w.now = w.now.Add(time.Minute)
 	began := w.now
 	stored, err := s.Seal(ctx, w.grow(1))
@@ -36,7 +36,7 @@ func TestOutage(t *testing.T) {
 		t.Fatalf("%d stamps, %v", len(stored), err)
 	}
 	// All down: the log goes on.
-	w.tsas[0].down = down
+	w.tsas[0].fail(down)
 	w.now = w.now.Add(time.Minute)
 	if stored, err = s.Seal(ctx, w.grow(1)); len(stored) != 0 || !errors.Is(err, ErrTooFew) {
 		t.Fatalf("%d stamps, %v", len(stored), err)
@@ -49,7 +49,8 @@ func TestOutage(t *testing.T) {
 		t.Fatalf("entry 2 is sealed by nobody, but: %v", err)
 	}
 	// Back: the newest checkpoint is stamped, and covers what was missed.
-	w.tsas[0].down, w.tsas[1].down = nil, nil
+	w.tsas[0].fail(nil)
+	w.tsas[1].fail(nil)
 	w.now = w.now.Add(time.Hour)
 	newest := w.grow(1)
 	if stored = w.seal(s, newest); len(stored) != 2 {
