@@ -165,7 +165,7 @@ func killConnections(db *sqldb.DB, stop chan struct{}) {
 			return
 		case <-time.After(10 * time.Millisecond):
 			db.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-				WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`)
+				WHERE application_name = 'trawlmark' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`)
 		}
 	}
 }
