@@ -68,6 +68,47 @@ func TestKeyFile(t *testing.T) {
 	}
 }
 
+// TestManyKeys: the base64 of every second key has a plus sign in it, which
+// also separates its parts.
+func TestManyKeys(t *testing.T) {
+	w := newWorld(t)
+	plus := 0
+	for range 64 {
+		k, err := NewKeys(testOrigin, w.rand)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(k.skeys[0], "+") > 4 {
+			plus++
+		}
+		public, err := k.Public()
+		if err != nil {
+			t.Fatal(err)
+		}
+		known, err := VerifierList(public...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, _, err := k.Signer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Checkpoint{Origin: testOrigin}.sign(signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseCheckpoint(c.Signed, known); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := ParseKeys(k.marshal()); err != nil || back.Origin() != testOrigin {
+			t.Fatal(err)
+		}
+	}
+	if plus == 0 {
+		t.Error("no key of the kind this test is about")
+	}
+}
+
 // TestRotation goes from key to key, and follows the chain from the first one.
 func TestRotation(t *testing.T) {
 	ctx := context.Background()
