@@ -25,8 +25,8 @@ type Config struct {
 	// MaxConns bounds the connections of this process. Default 8 (SQLite),
 	// 16 (PostgreSQL).
 	MaxConns int
-	// BusyTimeout is how long SQLite waits for another process's write lock.
-	// Default 10 s.
+	// BusyTimeout is how long a writer of SQLite waits for another one, of this
+	// process or another. Default 10 s.
 	BusyTimeout time.Duration
 	// ConnectTimeout bounds one connection attempt to PostgreSQL. Default 10 s.
 	ConnectTimeout time.Duration

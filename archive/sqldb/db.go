@@ -13,10 +13,11 @@ import (
 // *sql.DB; writes of more than one statement go through Tx.
 type DB struct {
 	*sql.DB
-	dialect Dialect
-	name    string        // the URL, redacted
-	writer  chan struct{} // SQLite: one writer of this process at a time
-	anchor  *sql.Conn     // SQLite in memory: lives while one connection does
+	dialect  Dialect
+	name     string        // the URL, redacted
+	writer   chan struct{} // SQLite: one writer of this process at a time
+	patience time.Duration // SQLite: how long a writer waits for its turn
+	anchor   *sql.Conn     // SQLite in memory: lives while one connection does
 }
 
 // attempts bounds how often one transaction is tried.
@@ -36,7 +37,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := &DB{dialect: s.dialect, name: Redact(cfg.URL)}
 	if s.dialect == SQLite {
-		db.writer = make(chan struct{}, 1)
+		db.writer, db.patience = make(chan struct{}, 1), cfg.BusyTimeout
 		db.DB, err = openSQLite(cfg, s, fmt.Sprintf("/trawlmark-%p", db))
 	} else {
 		db.DB, err = openPostgreSQL(cfg)
@@ -92,7 +93,8 @@ func (db *DB) Now(ctx context.Context, local func() time.Time) (time.Time, error
 // Tx runs fn in one transaction and commits it when fn returns nil. When the
 // database says that it is busy or that the transaction collided, fn runs
 // again, up to 10 times with growing pauses, so it must touch nothing outside
-// the transaction that it does not set anew. An error of fn is returned as fn
+// the transaction that it does not set anew. It must not call Tx or ExecContext
+// of this DB either: on SQLite that would wait for itself. An error of fn is returned as fn
 // gave it, or translated (see Err) when it is the database's.
 func (db *DB) Tx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := db.acquire(ctx); err != nil {
@@ -144,9 +146,13 @@ func (db *DB) once(ctx context.Context, o *sql.TxOptions, fn func(*sql.Tx) error
 
 func (db *DB) retry(ctx context.Context, do func() error) error {
 	for n := 1; ; n++ {
-		err := do()
-		if err == nil || n == attempts || !errors.Is(Err(err), ErrBusy) {
-			return Err(err)
+		err := Err(do())
+		var e *Error
+		if !errors.Is(err, ErrBusy) || !errors.As(err, &e) || e.spent {
+			return err
+		}
+		if n == attempts {
+			return &Error{Kind: ErrBusy, Cause: e.Cause, spent: true}
 		}
 		// 2, 4, ... 256 ms and half as much again at random, so that those who
 		// collided do not collide again.
@@ -166,8 +172,17 @@ func (db *DB) acquire(ctx context.Context) error {
 	select {
 	case db.writer <- struct{}{}:
 		return nil
+	default:
+	}
+	late := time.NewTimer(db.patience)
+	defer late.Stop()
+	select {
+	case db.writer <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-late.C:
+		return &Error{Kind: ErrBusy, Cause: fmt.Errorf("a transaction of this process has lasted %s", db.patience), spent: true}
 	}
 }
 

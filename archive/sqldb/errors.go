@@ -24,6 +24,7 @@ var (
 type Error struct {
 	Kind  error // one of the package's errors
 	Cause error
+	spent bool // every attempt was made: not tried again by who called
 }
 
 func (e *Error) Error() string { return e.Kind.Error() + " (" + e.Cause.Error() + ")" }

@@ -302,6 +302,28 @@ func TestMemory(t *testing.T) {
 	wg.Wait()
 }
 
+func TestWriterInsideAWriter(t *testing.T) {
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "x.db"), BusyTimeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Tx(ctx, func(*sql.Tx) error { return db.Tx(ctx, func(*sql.Tx) error { return nil }) })
+	if !errors.Is(err, sqldb.ErrBusy) {
+		t.Errorf("got %v", err)
+	}
+	// Another process's writer is waited for and then given up as well.
+	other, err := sqldb.Open(ctx, sqldb.Config{URL: db.String(), BusyTimeout: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	err = db.Tx(ctx, func(*sql.Tx) error { return other.Tx(ctx, func(*sql.Tx) error { return nil }) })
+	if !errors.Is(err, sqldb.ErrBusy) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestUnavailable(t *testing.T) {
 	dir := t.TempDir()
 	for _, u := range []string{

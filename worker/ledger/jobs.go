@@ -58,6 +58,21 @@ func (l *Ledger) Ready(ctx context.Context, now time.Time, lane string, limit in
 		ORDER BY priority DESC, ready_at, id LIMIT $3`, sqldb.Text(lane), sqldb.Micros(now), limit)
 }
 
+// InFlight counts the jobs of each lane that are dispatched or running.
+func (l *Ledger) InFlight(ctx context.Context) (map[string]int, error) {
+	type row struct {
+		lane string
+		n    int
+	}
+	rows, err := all(ctx, l.db, func(s scanner) (r row, err error) { return r, s.Scan(&r.lane, &r.n) },
+		`SELECT lane, COUNT(*) FROM jobs WHERE lease_until > 0 GROUP BY lane`)
+	m := make(map[string]int, len(rows))
+	for _, r := range rows {
+		m[r.lane] = r.n
+	}
+	return m, err
+}
+
 // Dispatch marks a planned job as having a ticket in the queue, which is sent
 // with the fence it gives. Of any number of dispatchers one succeeds; the
 // others get ErrStale.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/sqldb/sqldbtest"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
 
@@ -307,6 +308,9 @@ func TestReconcile(t *testing.T) {
 		_, jobs := w.fired("shoes", 3)
 		w.dispatch(jobs[0])
 		w.claim(jobs[1])
+		if m := must(w.InFlight(ctx))(t); len(m) != 1 || m["shop.example"] != 2 {
+			t.Errorf("in flight: %v", m)
+		}
 		if n := must(w.Reconcile(ctx, w.clock.forward(19*time.Second)))(t); n != 0 {
 			t.Errorf("%d reclaimed before their time", n)
 		}
@@ -333,6 +337,30 @@ func TestReconcile(t *testing.T) {
 		}
 		w.consistent()
 	})
+}
+
+// The lease of a worker whose clock is an hour wrong is kept by the database's
+// clock, so a reconciler elsewhere does not take the job away.
+func TestClocksOfMachinesDiffer(t *testing.T) {
+	open := sqldbtest.PostgreSQL(t)
+	skewed := func(by time.Duration) *world {
+		w := &world{t: t, open: open, clock: &clock{t: time.Now().Add(by)}}
+		w.seeds = byte(by / time.Hour * 16)
+		w.ids = w.source()
+		w.Ledger = must(ledger.Open(ctx, open(), w.source(), func() time.Time { return time.Now().Add(by) }, ledger.Config{}))(t)
+		return w
+	}
+	behind, ahead := skewed(-time.Hour), skewed(time.Hour)
+	if d := ahead.Now().Sub(behind.Now()).Abs(); d > 5*time.Second {
+		t.Fatalf("two machines disagree by %v", d)
+	}
+	ids := must(behind.Add(ctx, visit(1)))(t)
+	f := must(ahead.Dispatch(ctx, ids[0], ahead.Now()))(t)
+	must(behind.Claim(ctx, f, "w1", time.Minute))(t)
+	if n := must(ahead.Reconcile(ctx, ahead.Now()))(t); n != 0 {
+		t.Error("a running job was taken away")
+	}
+	must(behind.Finish(ctx, f, ledger.Result{Outcome: capture.Captured, Capture: behind.ids.New()}))(t)
 }
 
 func TestJobsPages(t *testing.T) {

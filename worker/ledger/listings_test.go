@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -209,5 +210,26 @@ func TestResultValidate(t *testing.T) {
 	}
 	if err := with(func(*ledger.Observation) {}).Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestResultSurvivesItsJSON(t *testing.T) {
+	id := capture.ID{1}
+	full := visit(1)
+	full.Key, full.Spec, full.Depth, full.ReadyAt = "k", json.RawMessage(`{"a":1}`), 2, start
+	for _, r := range []ledger.Result{
+		{},
+		{Outcome: capture.Captured, Capture: id, Manifest: capture.Sum(nil), Suspicious: true, Note: "n", Follow: []ledger.Work{full},
+			Observation: &ledger.Observation{Site: "s", ItemID: "1", At: start, Amount: "1.10", Data: json.RawMessage(`{"x":[1]}`)},
+			Finding:     &ledger.Scored{Score: 0.5, Reasons: json.RawMessage(`[]`)}},
+		{Observation: &ledger.Observation{}, Finding: &ledger.Scored{}},
+	} {
+		b, err := json.Marshal(r)
+		check(t, err)
+		var back ledger.Result
+		check(t, json.Unmarshal(b, &back))
+		if !reflect.DeepEqual(r, back) {
+			t.Errorf("%+v\nbecame %+v\nby %s", r, back, b)
+		}
 	}
 }

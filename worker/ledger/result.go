@@ -8,26 +8,27 @@ import (
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
 
-// Result is how a job was done.
+// Result is how a job was done. Its JSON form reads back to the same Result: a
+// worker may keep it on disk beside a capture until the storage takes that.
 type Result struct {
 	// Outcome of a visit; empty for other kinds.
-	Outcome  capture.Outcome
-	Capture  capture.ID     // zero when the job makes none
-	Manifest capture.Digest // of the capture's manifest
+	Outcome  capture.Outcome `json:"outcome,omitempty"`
+	Capture  capture.ID      `json:"capture,omitzero"`  // zero when the job makes none
+	Manifest capture.Digest  `json:"manifest,omitzero"` // of the capture's manifest
 
 	// Observation is the listing that the page showed; nil when none.
-	Observation *Observation
+	Observation *Observation `json:"observation,omitempty"`
 	// Suspicious plans a score job for the observation.
-	Suspicious bool
+	Suspicious bool `json:"suspicious,omitempty"`
 	// Follow are the visits that the page's links ask for; those planned in
 	// this fire already, and those over the watch's limits, are left out and
 	// counted.
-	Follow []Work
+	Follow []Work `json:"follow,omitempty"`
 	// Finding is what a score job found; its listing, watch and capture are
 	// the job's.
-	Finding *Scored
+	Finding *Scored `json:"finding,omitempty"`
 	// Note is shown with the job ("package ... of 12 captures").
-	Note string
+	Note string `json:"note,omitempty"`
 }
 
 // Finished says what Finish did.
@@ -82,13 +83,13 @@ func (o Observation) Ref() Ref { return Ref{o.Site, o.ItemID, o.Canonical} }
 
 // Scored is what a scorer says of a suspicious observation.
 type Scored struct {
-	Listing  capture.ID
-	Watch    capture.ID
-	Capture  capture.ID // zero: the listing's newest
-	Manifest capture.Digest
-	Score    float64         // 0 to 1
-	Reasons  json.RawMessage // JSON, up to 1 MiB
-	Scorer   string          // name and version
+	Listing  capture.ID      `json:"listing,omitzero"`
+	Watch    capture.ID      `json:"watch,omitzero"`
+	Capture  capture.ID      `json:"capture,omitzero"` // zero: the listing's newest
+	Manifest capture.Digest  `json:"manifest,omitzero"`
+	Score    float64         `json:"score"`             // 0 to 1
+	Reasons  json.RawMessage `json:"reasons,omitempty"` // JSON, up to 1 MiB
+	Scorer   string          `json:"scorer"`            // name and version
 }
 
 // Validate reports the first field that makes no sense.

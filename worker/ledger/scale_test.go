@@ -53,6 +53,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"ReadyLanes":   func() error { _, err := w.ReadyLanes(ctx, now); return err },
 		"Ready":        func() error { _, err := w.Ready(ctx, now, "lane10", 10); return err },
 		"Reconcile":    func() error { _, err := w.Reconcile(ctx, now); return err },
+		"InFlight":     func() error { _, err := w.InFlight(ctx); return err },
 		"Jobs":         func() error { _, err := w.Jobs(ctx, ledger.JobFilter{}); return err },
 		"Jobs running": func() error { _, err := w.Jobs(ctx, ledger.JobFilter{State: ledger.Running}); return err },
 		"Counts":       func() error { _, err := w.Counts(ctx, capture.ID{}); return err },
