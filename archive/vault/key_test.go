@@ -2,9 +2,11 @@ package vault_test
 
 import (
 	"errors"
+	"path"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/vault"
@@ -23,6 +25,20 @@ func TestCheckKey(t *testing.T) {
 			t.Errorf("CheckKey(%.40q): %v, want ErrBadKey", key, err)
 		}
 	}
+}
+
+func FuzzCheckKey(f *testing.F) {
+	for _, s := range []string{"a/b", "a//b", "../a", "a/./b", "ü", "\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		if vault.CheckKey(key) != nil {
+			return
+		}
+		if len(key) > vault.MaxKey || path.Clean("/"+key) != "/"+key || !utf8.ValidString(key) || strings.ContainsAny(key, "\x00\n\r\\") {
+			t.Errorf("%q was accepted", key)
+		}
+	})
 }
 
 func TestLayout(t *testing.T) {
