@@ -1,0 +1,363 @@
+package triage
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"golang.org/x/text/currency"
+)
+
+// BrandError is a mistake in a brand profile: where it is, and what to write.
+type BrandError struct {
+	File string // the name given to ParseBrand
+	Line int    // 0 when unknown
+	Key  string // "models[3].price"
+	Text string
+}
+
+func (e *BrandError) Error() string {
+	s := e.File
+	if e.Line > 0 {
+		s = fmt.Sprintf("%s:%d", s, e.Line)
+	}
+	if e.Key != "" {
+		s += ": " + e.Key
+	}
+	return s + ": " + e.Text
+}
+
+// Bounds of a profile. They are far above what a brand needs.
+const (
+	maxProfile  = 16 << 20 // bytes
+	maxNesting  = 16
+	maxNames    = 500
+	maxModels   = 20_000
+	maxOfficial = 5_000
+	maxText     = 300 // bytes of a name, phrase or code
+)
+
+// ParseBrand reads a brand profile, YAML or JSON (docs/brands.md). name is
+// what errors call it. Unknown keys are errors. The error is a *BrandError.
+func ParseBrand(name string, yamlOrJSON []byte) (*Brand, error) {
+	p := &profile{name: name, text: yamlOrJSON}
+	if err := p.guard(); err != nil {
+		return nil, err
+	}
+	b := new(Brand)
+	if err := p.decode(b); err != nil {
+		return nil, err
+	}
+	if err := p.check(b); err != nil {
+		return nil, err
+	}
+	b.c = compile(b)
+	return b, nil
+}
+
+// profile is a profile while it is read.
+type profile struct {
+	name string
+	text []byte
+}
+
+// guard refuses what a YAML parser could be hurt with: depth and aliases.
+func (p *profile) guard() error {
+	switch {
+	case len(p.text) > maxProfile:
+		return &BrandError{File: p.name, Text: fmt.Sprintf("the profile has %d bytes; at most %d are read", len(p.text), maxProfile)}
+	case !utf8.Valid(p.text):
+		return &BrandError{File: p.name, Text: "the profile is not UTF-8 text"}
+	case len(strings.TrimSpace(string(p.text))) == 0:
+		return &BrandError{File: p.name, Line: 1, Key: "name", Text: "the profile is empty; it needs at least a name"}
+	}
+	line, depth, dashes, lead := 1, 0, 0, true
+	for _, c := range p.text {
+		switch c {
+		case '\n':
+			line, dashes, lead = line+1, 0, true
+			continue
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth = max(0, depth-1)
+		case '-', '?':
+			if lead {
+				dashes++
+			}
+		}
+		lead = lead && (c == ' ' || c == '-' || c == '?' || c == '\t')
+		if depth > maxNesting || dashes > maxNesting && !lead || dashes > 100 {
+			return &BrandError{File: p.name, Line: line, Text: fmt.Sprintf("is nested more than %d deep", maxNesting)}
+		}
+	}
+	return nil
+}
+
+func (p *profile) decode(b *Brand) error {
+	// Decoding a damaged text must not end the program: the parser is not ours.
+	f, err := p.parse()
+	if err != nil {
+		return err
+	}
+	if len(f.Docs) > 1 {
+		return &BrandError{File: p.name, Text: "holds several documents; a profile is one"}
+	}
+	if line := aliasIn(f); line > 0 {
+		return &BrandError{File: p.name, Line: line, Text: "uses an anchor or alias; write the value out"}
+	}
+	err = p.recovered(func() error { return yaml.NodeToValue(f.Docs[0].Body, b, yaml.Strict()) })
+	if err != nil {
+		return p.fromYAML(f, err)
+	}
+	return nil
+}
+
+func (p *profile) parse() (f *ast.File, err error) {
+	err = p.recovered(func() (err error) {
+		f, err = parser.ParseBytes(p.text, 0)
+		return err
+	})
+	if err != nil {
+		return nil, p.fromYAML(nil, err)
+	}
+	if len(f.Docs) == 0 || f.Docs[0].Body == nil {
+		return nil, &BrandError{File: p.name, Line: 1, Key: "name", Text: "the profile is empty; it needs at least a name"}
+	}
+	return f, nil
+}
+
+func (p *profile) recovered(do func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("cannot be read as YAML: %v", r)
+		}
+	}()
+	return do()
+}
+
+func (p *profile) fromYAML(f *ast.File, err error) error {
+	e := &BrandError{File: p.name, Text: err.Error()}
+	var ye yaml.Error
+	if errors.As(err, &ye) {
+		e.Text = ye.GetMessage()
+		if tk := ye.GetToken(); tk != nil && tk.Position != nil {
+			e.Line = tk.Position.Line
+			if f != nil {
+				e.Key = keyOn(f, e.Line)
+			}
+		}
+	}
+	e.Text, _, _ = strings.Cut(strings.TrimSpace(e.Text), "\n")
+	return e
+}
+
+// fault makes an error for a key; its line is looked up.
+func (p *profile) fault(key, format string, args ...any) error {
+	e := &BrandError{File: p.name, Key: key, Text: fmt.Sprintf(format, args...)}
+	if f, err := p.parse(); err == nil {
+		e.Line = lineOf(f, key)
+	}
+	return e
+}
+
+// walkKeys visits every key of a profile with its path: "models[3].price".
+func walkKeys(f *ast.File, visit func(path string, n ast.Node)) {
+	var rec func(path string, n ast.Node)
+	rec = func(path string, n ast.Node) {
+		switch n := n.(type) {
+		case *ast.MappingNode:
+			for _, v := range n.Values {
+				rec(path, v)
+			}
+		case *ast.MappingValueNode:
+			k := strings.Trim(n.Key.String(), `"'`)
+			if path != "" {
+				k = path + "." + k
+			}
+			visit(k, n.Key)
+			rec(k, n.Value)
+		case *ast.SequenceNode:
+			for i, v := range n.Values {
+				k := fmt.Sprintf("%s[%d]", path, i)
+				visit(k, v)
+				rec(k, v)
+			}
+		}
+	}
+	for _, d := range f.Docs {
+		rec("", d.Body)
+	}
+}
+
+func lineAt(n ast.Node) int {
+	if n == nil {
+		return 0
+	}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return t.Position.Line
+	}
+	return 0
+}
+
+func keyOn(f *ast.File, line int) string {
+	found := ""
+	walkKeys(f, func(path string, n ast.Node) {
+		if lineAt(n) == line {
+			found = path
+		}
+	})
+	return found
+}
+
+// lineOf finds the line of a key, or of the nearest key that holds it.
+func lineOf(f *ast.File, key string) int {
+	line, best := 0, -1
+	walkKeys(f, func(path string, n ast.Node) {
+		holds := path == key || strings.HasPrefix(key, path+".") || strings.HasPrefix(key, path+"[")
+		if holds && len(path) > best {
+			line, best = lineAt(n), len(path)
+		}
+	})
+	return line
+}
+
+func aliasIn(f *ast.File) int {
+	v := &aliasFinder{}
+	for _, d := range f.Docs {
+		ast.Walk(v, d)
+	}
+	return v.line
+}
+
+type aliasFinder struct{ line int }
+
+// Visit implements ast.Visitor.
+func (v *aliasFinder) Visit(n ast.Node) ast.Visitor {
+	switch n.(type) {
+	case *ast.AliasNode, *ast.AnchorNode, *ast.MergeKeyNode:
+		v.line = max(1, lineAt(n))
+	}
+	return v
+}
+
+// check makes a profile whole and refuses what cannot be meant.
+func (p *profile) check(b *Brand) error {
+	if err := p.checkNames(b); err != nil {
+		return err
+	}
+	if err := p.checkMoney(b); err != nil {
+		return err
+	}
+	t := b.Thresholds.withDefaults()
+	if t.Review < 1 || t.Review >= t.Suspicious || t.Suspicious > 100 {
+		return p.fault("thresholds", "review (%g) must be at least 1 and below suspicious (%g), and that at most 100", t.Review, t.Suspicious)
+	}
+	for i, a := range b.Authorised {
+		if strings.TrimSpace(a.ID) == "" && strings.TrimSpace(a.Name) == "" {
+			return p.fault(fmt.Sprintf("authorised[%d]", i), "needs an id or a name")
+		}
+	}
+	for key, list := range map[string][]string{"high_risk": b.HighRisk, "protected": b.Protected} {
+		for i, c := range list {
+			if len(c) != 2 || strings.Trim(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+				return p.fault(fmt.Sprintf("%s[%d]", key, i), "%q is not a country of ISO 3166 like CN", c)
+			}
+		}
+	}
+	for i, g := range b.GTINPrefixes {
+		if len(g) < 4 || len(g) > 12 || strings.Trim(g, "0123456789") != "" {
+			return p.fault(fmt.Sprintf("gtin_prefixes[%d]", i), "%q is not a GS1 company prefix: 4 to 12 digits, in quotes", g)
+		}
+	}
+	if len(b.Official) > maxOfficial {
+		return p.fault("official", "has %d photos; at most %d are compared", len(b.Official), maxOfficial)
+	}
+	return nil
+}
+
+func (p *profile) checkNames(b *Brand) error {
+	if strings.TrimSpace(b.Name) == "" {
+		return p.fault("name", "is missing; say what the brand is called")
+	}
+	for key, list := range map[string][]string{"names": b.Names, "homonyms": b.Homonyms, "other_brands": b.OtherBrands} {
+		if len(list) > maxNames {
+			return p.fault(key, "has %d entries; at most %d are read", len(list), maxNames)
+		}
+		for i, n := range list {
+			if strings.TrimSpace(n) == "" || len(n) > maxText {
+				return p.fault(fmt.Sprintf("%s[%d]", key, i), "must have 1 to %d bytes", maxText)
+			}
+		}
+	}
+	for i, n := range append([]string{b.Name}, b.Names...) {
+		if letters(n) < 2 {
+			key := "name"
+			if i > 0 {
+				key = fmt.Sprintf("names[%d]", i-1)
+			}
+			return p.fault(key, "%q is too short to be looked for: two letters or digits at least", n)
+		}
+	}
+	if len(b.Models) > maxModels {
+		return p.fault("models", "has %d entries; at most %d are read", len(b.Models), maxModels)
+	}
+	for i, m := range b.Models {
+		key := fmt.Sprintf("models[%d]", i)
+		if strings.TrimSpace(m.Name) == "" || len(m.Name) > maxText {
+			return p.fault(key+".name", "must have 1 to %d bytes", maxText)
+		}
+		for _, c := range m.codes() {
+			if letters(c) < 3 || len(c) > maxText {
+				return p.fault(key+".code", "%q is not a code: three letters or digits at least", c)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *profile) checkMoney(b *Brand) error {
+	if b.Currency != "" && !isCurrency(b.Currency) {
+		return p.fault("currency", "%q is not a currency of ISO 4217 like EUR", b.Currency)
+	}
+	for i, m := range b.Models {
+		key := fmt.Sprintf("models[%d]", i)
+		if m.Currency != "" && !isCurrency(m.Currency) {
+			return p.fault(key+".currency", "%q is not a currency of ISO 4217 like EUR", m.Currency)
+		}
+		if m.Price == nil {
+			continue
+		}
+		if !m.Price.IsPositive() {
+			return p.fault(key+".price", "must be more than 0; leave it out when there is none")
+		}
+		if m.Currency == "" && b.Currency == "" {
+			return p.fault(key+".currency", "is missing, and the profile has no currency either")
+		}
+	}
+	for i, r := range b.Rates {
+		key := fmt.Sprintf("rates[%d]", i)
+		switch {
+		case b.Currency == "":
+			return p.fault("currency", "is missing: rates are of it")
+		case !isCurrency(r.Currency):
+			return p.fault(key+".currency", "%q is not a currency of ISO 4217 like USD", r.Currency)
+		case !r.Rate.IsPositive():
+			return p.fault(key+".rate", "must be more than 0: what one %s is worth in %s", r.Currency, b.Currency)
+		}
+		if _, err := time.Parse(time.DateOnly, r.Date); err != nil {
+			return p.fault(key+".date", "%q is not a day like 2026-01-31", r.Date)
+		}
+	}
+	return nil
+}
+
+func isCurrency(c string) bool {
+	u, err := currency.ParseISO(c)
+	return err == nil && u.String() == c
+}
