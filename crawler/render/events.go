@@ -383,7 +383,7 @@ func (v *visit) scheduled(ev *scheduledNavigation) {
 		return
 	}
 	if d := time.Duration(ev.Delay * float64(time.Second)); d <= maxRefreshDelay {
-		v.redirect = pendingRedirect{ev.URL, v.cfg.Now().Add(d + time.Second)}
+		v.redirect = pendingRedirect{ev.URL, time.Now().Add(d + time.Second)}
 	}
 }
 

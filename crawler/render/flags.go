@@ -53,7 +53,8 @@ func (c Config) flags(profile string) []string {
 			"AcceptCHFrame", "AutofillServerCommunication", "CertificateTransparencyComponentUpdater",
 			// A capture's https page is fetched as asked: no silent upgrade.
 			"HttpsUpgrades", "HttpsFirstBalancedModeAutoEnable",
-			"PaintHolding",
+			// Pages nobody asked for are not fetched.
+			"Prerender2",
 		}, ","),
 	}
 	if len(c.ExtraSPKI) > 0 {

@@ -169,13 +169,16 @@ func (w *world) relay(c net.Conn, br *bufio.Reader, up net.Conn, req *http.Reque
 		return true
 	}
 	req.Header.Del("Proxy-Connection")
-	upgrade := req.Header.Get("Upgrade") != ""
-	if !upgrade {
-		req.Header.Set("Connection", "close")
-	}
+	req.Header.Set("Connection", "close")
 	if err := req.Write(up); err != nil {
 		return true
 	}
+	go func() {
+		// The client says no more on this connection; when it goes, so does
+		// the request.
+		io.Copy(io.Discard, br)
+		up.Close()
+	}()
 	io.Copy(c, up)
 	return true
 }

@@ -350,3 +350,51 @@ func TestCompressedBodiesAreDecodedAndSaySo(t *testing.T) {
 		t.Errorf("decoded %v body %q header %v", e.Decoded, body(t, e), e.ResponseHeader)
 	}
 }
+
+func TestMetaRefreshIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", html(`<meta http-equiv=refresh content="2;url=/next">wait`))
+	mux.HandleFunc("/next", html(`<meta http-equiv=refresh content="3600;url=/never"><title>next</title>`))
+	mux.HandleFunc("/bad", html(`<script>location.href='https://nowhere.test/'</script>`))
+	w.site("shop.test", mux)
+	r := newRenderer(t)
+	res := r.Render(context.Background(), w.ask("http://shop.test/"))
+	mustBeFine(t, res)
+	if res.Title != "next" || len(res.Redirects) != 1 {
+		t.Errorf("title %q redirects %v", res.Title, res.Redirects)
+	}
+	res = r.Render(context.Background(), w.ask("http://shop.test/bad"))
+	if res.Outcome != capture.ConnectFailed || !strings.Contains(fmt.Sprint(res.Evidence), "https://nowhere.test/") {
+		t.Errorf("outcome %q evidence %q", res.Outcome, res.Evidence)
+	}
+}
+
+// FuzzParseHead: no input breaks the parser of HTTP/1 heads, and what it takes
+// it takes whole.
+func FuzzParseHead(f *testing.F) {
+	f.Add("HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\n\r\n")
+	f.Add("HTTP/1.0 404\r\n\r\n")
+	f.Add("HTTP/1.1 200 OK\nno colon\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		proto, _, h, ok := parseHead(s)
+		if !ok {
+			if h != nil || proto != "" {
+				t.Error("a refused head gives something")
+			}
+			return
+		}
+		if !strings.HasPrefix(proto, "http/") {
+			t.Errorf("protocol %q", proto)
+		}
+		lines := 0
+		for _, l := range strings.Split(s, "\n")[1:] {
+			if strings.TrimRight(l, "\r") != "" {
+				lines++
+			}
+		}
+		if len(h) != lines {
+			t.Errorf("%d fields of %d lines", len(h), lines)
+		}
+	})
+}

@@ -30,7 +30,7 @@ type recorder struct {
 	order []*hop
 	// inFlight holds the hops that settling waits for.
 	inFlight map[*hop]bool
-	// idleSince is when inFlight last became empty.
+	// idleSince is when inFlight last became empty, on the monotonic clock.
 	idleSince time.Time
 
 	chains map[string][][]byte // by origin; nil value: asked for
@@ -46,7 +46,7 @@ type recorder struct {
 func newRecorder(req Request, now func() time.Time) *recorder {
 	return &recorder{
 		req: req, now: now, byID: map[network.RequestID]*tracked{}, inFlight: map[*hop]bool{},
-		idleSince: now(), chains: map[string][][]byte{}, kept: &keeper{dir: req.SpoolDir},
+		idleSince: time.Now(), chains: map[string][][]byte{}, kept: &keeper{dir: req.SpoolDir},
 	}
 }
 
@@ -192,7 +192,7 @@ func (r *recorder) response(h *hop, p *network.Response, extra bool) {
 	e.Status, e.StatusText = int(p.Status), p.StatusText
 	e.Protocol = p.Protocol
 	e.ResponseHeader = headerOf(p.Headers)
-	e.FromCache = e.FromCache || p.FromDiskCache || p.FromPrefetchCache
+	e.FromCache = e.FromCache || p.FromDiskCache || p.FromPrefetchCache || p.FromServiceWorker
 	h.remoteIP, h.port = p.RemoteIPAddress, p.RemotePort
 	if len(p.RequestHeaders) > 0 {
 		e.RequestHeader = headerOf(p.RequestHeaders)
@@ -213,7 +213,7 @@ func (r *recorder) landed(h *hop) {
 	if r.inFlight[h] {
 		delete(r.inFlight, h)
 		if len(r.inFlight) == 0 {
-			r.idleSince = r.now()
+			r.idleSince = time.Now()
 		}
 	}
 }
@@ -294,6 +294,11 @@ func (t *tracked) join() {
 
 func (h *hop) trueResponse(x *network.EventResponseReceivedExtraInfo) {
 	e := h.ex
+	if x.StatusCode == 304 && e.Status == 200 {
+		// Asked again and not changed: what Chrome shows is its own copy.
+		e.FromCache = true
+		return
+	}
 	e.ResponseHeader = headerOf(x.Headers)
 	if x.HeadersText != "" {
 		if proto, text, fields, ok := parseHead(x.HeadersText); ok {
@@ -303,10 +308,8 @@ func (h *hop) trueResponse(x *network.EventResponseReceivedExtraInfo) {
 			}
 		}
 	}
-	if e.Status == 0 || x.StatusCode == 304 {
-		// Refused by CORS rules, or taken from the cache after asking: the
-		// wire's status is the true one.
-		e.Status = int(x.StatusCode)
+	if e.Status == 0 {
+		e.Status = int(x.StatusCode) // answered, but kept from the page by CORS rules
 	}
 }
 

@@ -51,15 +51,27 @@ func New(ctx context.Context, cfg Config) (*Renderer, error) {
 func (r *Renderer) Close() error {
 	r.mu.Lock()
 	r.closed = true
-	var all []*chrome
+	var idle, busy []*chrome
 	for ch := range r.all {
-		all = append(all, ch)
+		if ch.refs == 0 {
+			idle = append(idle, ch)
+		} else {
+			busy = append(busy, ch)
+		}
 	}
 	r.cur = nil
 	r.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, ch := range all {
+	for _, ch := range idle {
 		wg.Go(func() { r.end(ch) })
+	}
+	for _, ch := range busy {
+		// Asked to close, it would first abort its pages, and their captures
+		// would take that for what the site did.
+		wg.Go(func() {
+			ch.kill()
+			r.end(ch)
+		})
 	}
 	wg.Wait()
 	r.ending.Wait()

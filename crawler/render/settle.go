@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -70,7 +71,7 @@ func (v *visit) settle(ctx context.Context, idle time.Duration) error {
 		if o, _ := v.ended(); o != "" || v.rec.over || v.docs > maxDocs {
 			return true, 0
 		}
-		now := v.cfg.Now()
+		now := time.Now()
 		if v.errPage && v.navDone && v.loaded == v.loader {
 			return true, 0
 		}
@@ -115,6 +116,10 @@ func (v *visit) readable(ctx, deadline context.Context, settled error) bool {
 		v.end(out, why)
 	case v.rec.over:
 		v.end(capture.TooLarge, fmt.Sprintf("the page's parts are larger than %d bytes together", v.req.MaxTotalBytes))
+	case ctx.Err() != nil:
+		v.end(capture.Timeout, "the capture was stopped from outside: "+ctx.Err().Error())
+	case v.errPage:
+		v.end(v.lastFailure())
 	case late && !loaded:
 		v.end(capture.Timeout, fmt.Sprintf("the page was not loaded after %s", v.req.Deadline))
 	case settled != nil && !late:
@@ -144,6 +149,16 @@ func (v *visit) readable(ctx, deadline context.Context, settled error) bool {
 		return v.revive(ctx)
 	}
 	return true
+}
+
+// lastFailure is why the page moved on to an error page.
+func (v *visit) lastFailure() (capture.Outcome, string) {
+	for _, h := range slices.Backward(v.rec.order) {
+		if h.isMain && h.ex.Failure != nil {
+			return h.ex.Failure.Outcome, "the page moved on to " + h.ex.URL + ", which failed: " + h.ex.Failure.Text
+		}
+	}
+	return capture.ConnectFailed, "the page moved on to one that could not be loaded"
 }
 
 func (v *visit) lock(do func()) {

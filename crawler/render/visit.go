@@ -95,8 +95,15 @@ func (v *visit) run(ctx context.Context) (*Result, error) {
 	p := newPhases(v.res)
 	err := v.open(deadline)
 	p.done("open")
-	if err == nil {
+	switch {
+	case err == nil:
 		v.observe(ctx, deadline, p)
+	case deadline.Err() != nil && v.ch.conn.lost() == nil:
+		// Too slow is an outcome, not a broken browser. It may be one all the
+		// same, so others get a new one.
+		err = nil
+		v.ch.sick.Store(true)
+		v.lock(func() { v.end(capture.Timeout, "the browser opened no page before the capture's time was up") })
 	}
 	v.mu.Lock()
 	v.finish()
@@ -156,21 +163,29 @@ func (v *visit) waitFor(ctx context.Context, cond func() (ok bool, again time.Du
 		case gone != "":
 			return errors.New(gone)
 		}
-		var tick <-chan time.Time
-		if again > 0 {
-			t := time.NewTimer(again)
-			defer t.Stop()
-			tick = t.C
-		}
-		select {
-		case <-v.changed:
-		case <-tick:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-v.ch.conn.done:
-			return v.ch.conn.lost()
+		if err := v.wait(ctx, again); err != nil {
+			return err
 		}
 	}
+}
+
+// wait returns when something happened, or after a time when it is not zero.
+func (v *visit) wait(ctx context.Context, most time.Duration) error {
+	var tick <-chan time.Time
+	if most > 0 {
+		t := time.NewTimer(most)
+		defer t.Stop()
+		tick = t.C
+	}
+	select {
+	case <-v.changed:
+	case <-tick:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-v.ch.conn.done:
+		return v.ch.conn.lost()
+	}
+	return nil
 }
 
 // open makes the browser context and the page, and sends it off.
