@@ -129,7 +129,7 @@ func checkReplayed(t *testing.T, a *app, l *ledger.Ledger, w ledger.Watch, pages
 	}
 }
 
-var delays = regexp.MustCompile(`(min_delay|max_delay): *\S+`)
+var delays = regexp.MustCompile(`(min_delay|max_delay): *[0-9a-z.]+`)
 
 // hastySites are the embedded site files without the patience that real sites
 // deserve: the replay server is ours.

@@ -339,6 +339,20 @@ func TestReconcile(t *testing.T) {
 	})
 }
 
+// A worker beats after the reconciler read that it was late.
+func TestLateHeartbeatSavesTheJob(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		_, jobs := w.fired("shoes", 1)
+		f := w.claim(jobs[0])
+		now := w.clock.forward(lease + time.Second)
+		check(t, w.Heartbeat(ctx, f, lease))
+		if err := ledger.Reclaim(w.Ledger, ctx, f, now); !errors.Is(err, ledger.ErrStale) {
+			t.Errorf("the job was taken away: %v", err)
+		}
+		must(w.Finish(ctx, f, w.observed(jobs[0])))(t)
+	})
+}
+
 // The lease of a worker whose clock is an hour wrong is kept by the database's
 // clock, so a reconciler elsewhere does not take the job away.
 func TestClocksOfMachinesDiffer(t *testing.T) {

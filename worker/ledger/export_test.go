@@ -1,0 +1,4 @@
+package ledger
+
+// Reclaim is what Reconcile does with one job that it found late.
+var Reclaim = (*Ledger).reclaim

@@ -1,0 +1,283 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/vault"
+	"github.com/trawlmark/trawlmark/crawler/site"
+	"github.com/trawlmark/trawlmark/worker/lane"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+	"github.com/trawlmark/trawlmark/worker/task"
+)
+
+const (
+	itemURL   = "http://market.demo.test/item/123456789012/bag"
+	searchURL = "http://market.demo.test/search?q=aurelle"
+)
+
+func TestAVisitIsDoneOnceWhateverTheQueueDoes(t *testing.T) {
+	w := newWorld(t)
+	v := w.visitor()
+	tk := w.ticket(itemURL)
+	for range 3 { // the queue delivers it three times
+		if err := v.Handle(t.Context(), tk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := w.job(tk.Job)
+	if j.State != ledger.Done || j.Outcome != capture.Captured || j.Manifest.IsZero() {
+		t.Errorf("the job is %s with outcome %s", j.State, j.Outcome)
+	}
+	if w.crawl.count() != 1 || w.captures() != 1 {
+		t.Errorf("%d visits and %d captures, want one of each", w.crawl.count(), w.captures())
+	}
+	l, err := w.ledger.ListingOf(t.Context(), ledger.Ref{Site: "demomarket", ItemID: "123456789012"})
+	if err != nil || l.Title != "Belvoir bag" {
+		t.Errorf("the listing is %+v, %v", l, err)
+	}
+	if w.lanes.observed != 1 {
+		t.Errorf("the lane was told %d response times", w.lanes.observed)
+	}
+}
+
+func TestTicketsOfAnotherEpochAreDropped(t *testing.T) {
+	w := newWorld(t)
+	tk := w.ticket(itemURL)
+	if err := w.visitor().Handle(t.Context(), task.Ticket{Job: tk.Job, Epoch: tk.Epoch + 1}); err != nil {
+		t.Errorf("a stale ticket is no error: %v", err)
+	}
+	if w.crawl.count() != 0 {
+		t.Error("a stale ticket was visited")
+	}
+}
+
+func TestSearchPagesPlanTheirListings(t *testing.T) {
+	w := newWorld(t)
+	watch, err := w.ledger.AddWatch(t.Context(), ledger.Watch{Name: "w", Sites: []string{"demomarket"}, Terms: []string{"aurelle"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.crawl.links = []site.Link{
+		{URL: itemURL, Kind: site.KindListing, Position: 1}, {URL: itemURL + "?ref=again", Kind: site.KindListing, Position: 2},
+		{URL: searchURL + "&page=2", Kind: site.KindNext}, {URL: "http://market.demo.test/shop/x", Kind: site.KindSeller},
+	}
+	seeds := []ledger.Work{{Kind: ledger.Visit, URL: searchURL, Lane: "demomarket", Site: "demomarket", PageKind: "search", Canonical: searchURL}}
+	if _, err := w.ledger.Fire(t.Context(), watch.ID, w.ledger.Now(), seeds); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := w.ledger.Ready(t.Context(), w.ledger.Now(), "demomarket", 10)
+	if err != nil || len(ready) != 1 {
+		t.Fatalf("%d jobs are ready, %v", len(ready), err)
+	}
+	if err := w.visitor().Handle(t.Context(), w.dispatch(ready[0].ID)); err != nil {
+		t.Fatal(err)
+	}
+	ready, err = w.ledger.Ready(t.Context(), w.ledger.Now(), "demomarket", 10)
+	if err != nil || len(ready) != 2 {
+		t.Fatalf("%d jobs were planned, want the listing once and the next page; %v", len(ready), err)
+	}
+}
+
+func TestAFailedVisitIsEvidenceAndTriedAgainWithinItsBudget(t *testing.T) {
+	w := newWorld(t)
+	v := w.visitor()
+	w.crawl.outcome = capture.HTTPError
+	tk := w.ticket(itemURL)
+	if err := v.Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	if j := w.job(tk.Job); j.State != ledger.Planned || j.Attempts[ledger.Server] != 1 {
+		t.Errorf("after one failure the job is %s, attempts %v", j.State, j.Attempts)
+	}
+	w.until("the pause to end", func() bool { return !w.job(tk.Job).ReadyAt.After(w.ledger.Now()) })
+	if err := v.Handle(t.Context(), w.dispatch(tk.Job)); err != nil {
+		t.Fatal(err)
+	}
+	if j := w.job(tk.Job); j.State != ledger.Failed || j.Outcome != capture.HTTPError {
+		t.Errorf("after its budget the job is %s, outcome %s", j.State, j.Outcome)
+	}
+	if w.captures() != 2 {
+		t.Errorf("%d captures are kept of two attempts", w.captures())
+	}
+}
+
+// Storage away for longer than a slot's patience: the slot is free, the lease
+// is held, and when the storage is back the job ends without a second fetch.
+func TestAPageIsNotFetchedAgainBecauseStorageFailed(t *testing.T) {
+	w := newWorld(t)
+	v := w.visitor()
+	w.storage(func() error { return vault.ErrUnavailable })
+	tk := w.ticket(itemURL)
+	if err := v.Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	w.until("two leases to pass", func() bool {
+		if j := w.job(tk.Job); j.State != ledger.Running {
+			t.Fatalf("the job is %s while its capture waits", j.State)
+		}
+		if n, err := w.ledger.Reconcile(t.Context(), w.ledger.Now()); err != nil || n > 0 {
+			t.Fatalf("the reconciler took %d jobs from a living worker, %v", n, err)
+		}
+		return time.Since(began) > 900*time.Millisecond
+	})
+	w.storage(nil)
+	w.until("the job to end", func() bool { return w.job(tk.Job).State == ledger.Done })
+	v.Drain(t.Context())
+	if w.crawl.count() != 1 || w.captures() != 1 {
+		t.Errorf("%d visits and %d captures, want one of each", w.crawl.count(), w.captures())
+	}
+}
+
+func TestTheNextProcessFinishesWhatTheSpoolHolds(t *testing.T) {
+	w := newWorld(t)
+	first := w.visitor()
+	ctx, kill := context.WithCancel(t.Context())
+	w.storage(func() error { kill(); return vault.ErrUnavailable })
+	tk := w.ticket(itemURL)
+	_ = first.Handle(ctx, tk) // dies while it stores; whatever it says is lost with it
+	w.storage(nil)
+
+	second := w.visitor()
+	n, err := second.Recover(t.Context())
+	if err != nil || n != 1 {
+		t.Fatalf("%d captures were found in the spool, %v", n, err)
+	}
+	w.until("the capture to be stored", func() bool { return w.captures() == 1 })
+	second.Drain(t.Context())
+	// The first one put its job back when it was told to stop; it is done again,
+	// and both captures are evidence.
+	if j := w.job(tk.Job); j.State == ledger.Planned {
+		if err := second.Handle(t.Context(), w.dispatch(tk.Job)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j := w.job(tk.Job); j.State != ledger.Done {
+		t.Errorf("the job is %s", j.State)
+	}
+}
+
+func TestAKilledWorkersSpooledCaptureFinishesItsJob(t *testing.T) {
+	w := newWorld(t)
+	// The process is killed between the spool and the store: nothing of it
+	// runs any more, and its lease still stands.
+	first := w.visitor()
+	blocked := make(chan struct{})
+	entered := make(chan struct{}, 10)
+	w.storage(func() error {
+		entered <- struct{}{}
+		<-blocked
+		return vault.ErrUnavailable
+	})
+	tk := w.ticket(itemURL)
+	go func() { _ = first.Handle(context.Background(), tk) }()
+	<-entered
+	spool := w.spool
+	w.spool = copyDir(t, spool)
+	w.storage(nil) // the killed one stays blocked
+	second := w.visitor()
+	if n, err := second.Recover(t.Context()); err != nil || n != 1 {
+		t.Fatalf("%d captures in the spool, %v", n, err)
+	}
+	w.until("the job to end", func() bool { return w.job(tk.Job).State == ledger.Done })
+	second.Drain(t.Context())
+	if w.crawl.count() != 1 {
+		t.Errorf("the page was fetched %d times", w.crawl.count())
+	}
+	close(blocked)
+}
+
+func TestAWorkerThatIsToldToStopPutsItsJobBack(t *testing.T) {
+	w := newWorld(t)
+	ctx, stop := context.WithCancelCause(t.Context())
+	w.crawl.during = func(context.Context) { stop(task.ErrDraining) }
+	tk := w.ticket(itemURL)
+	if err := w.visitor().Handle(ctx, tk); err != nil {
+		t.Fatal(err)
+	}
+	if j := w.job(tk.Job); j.State != ledger.Planned || len(j.Attempts) != 0 {
+		t.Errorf("the job is %s with attempts %v", j.State, j.Attempts)
+	}
+}
+
+// A worker whose lease ran out while it slept wakes up: what it brings is not
+// taken for the job's result.
+func TestAZombieWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	tk := w.ticket(itemURL)
+	var again task.Ticket
+	w.crawl.during = func(ctx context.Context) {
+		if again.Job.IsZero() {
+			// Somebody gave it up: as the reconciler does, and dispatched anew.
+			if _, err := w.ledger.Reconcile(t.Context(), w.ledger.Now().Add(time.Hour)); err != nil {
+				t.Error(err)
+			}
+			again = w.dispatch(tk.Job)
+			<-ctx.Done() // the heartbeat finds out
+			if !errors.Is(context.Cause(ctx), errLost()) {
+				t.Errorf("the zombie was stopped by %v", context.Cause(ctx))
+			}
+		}
+	}
+	v := w.visitor()
+	if err := v.Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	if j := w.job(tk.Job); j.State != ledger.Dispatched || j.Epoch != again.Epoch {
+		t.Errorf("the job is %s at epoch %d", j.State, j.Epoch)
+	}
+	if err := v.Handle(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if j := w.job(tk.Job); j.State != ledger.Done {
+		t.Errorf("the job is %s", j.State)
+	}
+}
+
+func TestRetryAfterClosesTheLane(t *testing.T) {
+	w := newWorld(t)
+	w.crawl.outcome, w.crawl.retry = capture.Throttled, 90*time.Second
+	tk := w.ticket(itemURL)
+	if err := w.visitor().Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	if w.lanes.closed["demomarket"] == "" {
+		t.Error("the lane was not closed")
+	}
+	if j := w.job(tk.Job); j.State != ledger.Planned || j.ReadyAt.Before(w.ledger.Now().Add(80*time.Second)) {
+		t.Errorf("the job is %s, ready at %s", j.State, j.ReadyAt)
+	}
+}
+
+func TestAJobThatTheLaneDoesNotLetPassIsPutBackUntouched(t *testing.T) {
+	w := newWorld(t)
+	w.lanes.passErr = &lane.Closed{Lane: "demomarket", Wait: time.Minute, Reason: "Retry-After"}
+	tk := w.ticket(itemURL)
+	if err := w.visitor().Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	j := w.job(tk.Job)
+	if j.State != ledger.Planned || len(j.Attempts) != 0 || j.ReadyAt.Before(w.ledger.Now().Add(50*time.Second)) {
+		t.Errorf("the job is %s, attempts %v, ready at %s", j.State, j.Attempts, j.ReadyAt)
+	}
+	if w.captures() != 0 {
+		t.Error("a visit that was not made left a capture")
+	}
+}
+
+func TestEveryCaptureIsOnRecord(t *testing.T) {
+	w := newWorld(t)
+	tk := w.ticket(itemURL)
+	if err := w.visitor().Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := w.custody.About(t.Context(), custody.Subject{Capture: w.job(tk.Job).Capture})
+	if err != nil || len(rows) != 1 {
+		t.Errorf("%d custody events, %v", len(rows), err)
+	}
+}
