@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 )
 
 // ErrDraining is the cause (context.Cause) of a handler's context that ends
@@ -106,7 +103,6 @@ func (s *Server) Run(ctx context.Context, h Handler) error {
 		return err
 	}
 	defer client.Close()
-	client.AddHook(breather{})
 	drain, expire := context.WithCancelCause(context.Background())
 	defer expire(nil)
 	log := &quiet{log: s.log, where: s.redis.String()}
@@ -189,28 +185,4 @@ func guarded(ctx context.Context, t Ticket, h Handler) (err error) {
 		}
 	}()
 	return h(ctx, t)
-}
-
-// breather waits a moment after a failed command: asynq polls again at once
-// when Redis refuses the connection, which would keep a core busy.
-type breather struct{}
-
-func (breather) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := next(ctx, network, addr)
-		if err != nil {
-			pause := 200 * time.Millisecond
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause + rand.N(pause)):
-			}
-		}
-		return c, err
-	}
-}
-
-func (breather) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-func (breather) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }
