@@ -21,6 +21,9 @@ func (r *recorder) loadingFinished(s session, ev *network.EventLoadingFinished) 
 	if bodiless(h.ex) {
 		return
 	}
+	if h.left {
+		h.ex.Truncated, h.ex.MissingBody = "", "" // it came to its end after all
+	}
 	switch {
 	case h.ex.Truncated == capture.ByLength:
 		r.cut(h, capture.ByLength, fmt.Sprintf("the body is larger than the limit of %d bytes", r.req.MaxBodyBytes))
@@ -51,9 +54,7 @@ func (r *recorder) askBody(s session, h *hop) {
 				case recoded && try < maxBodyTries:
 					// The bytes are on their way from the network process; what
 					// came is the page's own copy, as text.
-					time.AfterFunc(bodyRetry<<try, func() {
-						s.in.put(item{run: func() { ask(s, try+1) }})
-					})
+					r.later(s, try, func() { ask(s, try+1) })
 				default:
 					r.body(h, res, err)
 				}
@@ -152,6 +153,38 @@ func (r *recorder) takePart(h *hop) {
 				r.miss("bytes", h.ex.URL, "the part is text in UTF-8, because its bytes could not be had"+inCharset(h.charset))
 			}
 		})
+}
+
+// takeLeft asks for a body whose end may not be announced any more. As bytes it
+// comes from the network process, which gives out whole bodies only.
+func (r *recorder) takeLeft(h *hop) {
+	r.bodies++
+	h.asked = true
+	var ask func(try int)
+	ask = func(try int) {
+		post(h.sess, network.GetResponseBody, network.GetResponseBodyParams{RequestID: h.id},
+			func(res network.GetResponseBodyResult, err error) {
+				if err != nil && try < maxBodyTries {
+					r.later(h.sess, try, func() { ask(try + 1) })
+					return
+				}
+				r.bodies--
+				if err != nil || h.recoded(res) {
+					return
+				}
+				h.ex.Body, h.ex.Truncated, h.ex.MissingBody = r.kept.keep(res.Body), "", ""
+				if !h.done {
+					r.finish(h, r.now().UTC())
+				}
+			})
+	}
+	ask(0)
+}
+
+// later runs do in order with the events of a session, after a time that grows
+// with each try.
+func (r *recorder) later(s session, try int, do func()) {
+	time.AfterFunc(bodyRetry<<try, func() { s.in.put(item{run: do}) })
 }
 
 // cut says that a body is not whole.

@@ -372,6 +372,7 @@ func (v *visit) frameNavigated(ev *page.EventFrameNavigated) {
 	}
 	v.docs++
 	v.mime = f.MimeType
+	v.rec.movedOn(f.LoaderID)
 }
 
 // maxRefreshDelay is how long a meta refresh may say it waits and still be

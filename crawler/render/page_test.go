@@ -47,7 +47,7 @@ func TestEndlessBodiesAreCutAndSaidToBe(t *testing.T) {
 	mux.HandleFunc("/image", html(`<p>page</p><img src=/slow.png>`))
 	mux.HandleFunc("/withbig", html(`<p>page</p><script>fetch('/big').then(r => r.text())</script>`))
 	w.site("shop.test", mux)
-	r := newRenderer(t)
+	r := newRenderer(t, func(c *Config) { c.IdleWait = time.Second })
 
 	q := w.ask("http://shop.test/")
 	q.MaxBodyBytes = 1 << 20

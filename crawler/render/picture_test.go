@@ -68,7 +68,7 @@ func TestLazyImagesAreInTheFullPicture(t *testing.T) {
 	mux.HandleFunc("/red.png", content("image/png", solid(color.RGBA{255, 0, 0, 255}, 100, 100)))
 	w.site("shop.test", mux)
 	q := w.ask("http://shop.test/")
-	q.Screenshots = true
+	q.Screenshots, q.Width = true, 200
 	res := newRenderer(t).Render(context.Background(), q)
 	mustBeFine(t, res)
 	full := picture(t, res.artifact(capture.RoleFullPage))
@@ -96,7 +96,7 @@ func TestTallPagesAreTiled(t *testing.T) {
 	r := newRenderer(t)
 	for _, scale := range []float64{1, 2} {
 		q := w.ask("http://shop.test/")
-		q.Screenshots, q.Width, q.Height, q.Scale = true, 200, 300, scale
+		q.Screenshots, q.Width, q.Height, q.Scale = true, 60, 300, scale
 		q.SpoolDir = t.TempDir()
 		res := r.Render(context.Background(), q)
 		mustBeFine(t, res)
@@ -114,7 +114,7 @@ func TestTallPagesAreTiled(t *testing.T) {
 			}
 			for dy := 0; dy < img.Bounds().Dy(); dy++ {
 				want := uint32(int(float64(y)/scale)/500*5) * 0x101
-				if got, _, _, _ := img.At(100, dy).RGBA(); got != want {
+				if got, _, _, _ := img.At(30, dy).RGBA(); got != want {
 					t.Fatalf("scale %g row %d (tile %d row %d): red %x, want %x", scale, y, tile, dy, got, want)
 				}
 				y++

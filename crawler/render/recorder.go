@@ -80,6 +80,7 @@ type hop struct {
 	isMain   bool
 	remoteIP string
 	port     int64
+	left     bool  // it belongs to a document the page has left
 	asked    bool  // its body was asked for
 	received int64 // body bytes, decoded
 	charset  string
@@ -207,6 +208,24 @@ func (r *recorder) finish(h *hop, at time.Time) {
 	h.done = true
 	h.ex.Finished = at
 	r.landed(h)
+}
+
+// movedOn is told that the main frame shows the document of a loader. What the
+// document before it was loading may never be spoken of again: it is not waited
+// for, and what there is of it is asked for now.
+func (r *recorder) movedOn(loader cdp.LoaderID) {
+	shown := slices.IndexFunc(r.order, func(h *hop) bool { return string(h.id) == string(loader) })
+	for _, h := range r.order[:max(shown, 0)] {
+		if string(h.id) == string(loader) || h.left {
+			continue
+		}
+		h.left = true
+		r.landed(h)
+		if !h.done && h.answered && h.ex.Truncated == "" && !h.asked && !bodiless(h.ex) && !endlessKind(h.kind) {
+			r.cut(h, capture.ByDisconnect, "the page moved on before it had loaded this")
+			r.takeLeft(h)
+		}
+	}
 }
 
 func (r *recorder) landed(h *hop) {
