@@ -103,6 +103,7 @@ func stale(err error) error {
 // Heartbeat extends. Of any number of claimants of one ticket one succeeds; the
 // others get ErrStale, as does a ticket whose job has moved on.
 func (l *Ledger) Claim(ctx context.Context, f Fence, worker string, lease time.Duration) (Job, error) {
+	l.keepClock(ctx)
 	var j Job
 	err := l.tx(ctx, func(t *tx) (err error) {
 		j, err = one(scanJob, t.QueryRowContext(ctx, `UPDATE jobs SET state = 'running', worker = $3, started_at = $4,

@@ -78,7 +78,11 @@ type Ledger struct {
 	local func() time.Time
 	cfg   Config
 	ahead atomic.Int64 // how far the database's clock is ahead of local, ns
+	asked atomic.Int64 // when it was compared, by local, unix ns
 }
+
+// clockKept is how long a comparison of clocks is good for.
+const clockKept = 5 * time.Minute
 
 // Open brings the schema up to date and gives the ledger in db. now is this
 // machine's clock; ids makes the rows' ids.
@@ -98,8 +102,7 @@ func Open(ctx context.Context, db *sqldb.DB, ids *capture.IDSource, now func() t
 }
 
 // SetClock compares this machine's clock with the database's, which is the one
-// that leases are kept by. Open and Reconcile do it; a worker does it every few
-// minutes.
+// that leases are kept by. Open, Reconcile and, every few minutes, Claim do it.
 func (l *Ledger) SetClock(ctx context.Context) error {
 	if l.cfg.LocalClock {
 		return nil
@@ -111,7 +114,16 @@ func (l *Ledger) SetClock(ctx context.Context) error {
 	}
 	// The answer was true somewhere between asking and getting it.
 	l.ahead.Store(int64(t.Sub(before.Add(l.local().Sub(before) / 2))))
+	l.asked.Store(before.UnixNano())
 	return nil
+}
+
+// keepClock does SetClock when the last time is long ago. What hinders it
+// hinders the caller's own query too, and is told by that.
+func (l *Ledger) keepClock(ctx context.Context) {
+	if age := l.local().Sub(time.Unix(0, l.asked.Load())); age < 0 || age > clockKept {
+		_ = l.SetClock(ctx)
+	}
 }
 
 // Now is the time that the ledger's leases and fires are kept by.
