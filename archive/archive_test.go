@@ -285,6 +285,23 @@ func TestAnotherCapturesBytesUnderTheKeyAreRefused(t *testing.T) {
 	}
 }
 
+// A storage that died between bytes and lock kept an object without its lock.
+func TestAnObjectThatIsThereWithoutItsLockGetsIt(t *testing.T) {
+	w := newWorld(t)
+	c := w.capture()
+	page := []byte("<html>price 12</html>")
+	key := vault.CaptureKey(c.ID, "page.html")
+	if _, err := w.vault.Put(t.Context(), vault.Put{Key: key, Body: capture.Bytes(page), SHA256: capture.Sum(page)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.open(t).Ingest(t.Context(), c, seen); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := w.vault.Stat(t.Context(), key, ""); err != nil || info.RetainUntil.Before(noon.Add(24*time.Hour)) {
+		t.Errorf("it is locked until %v, %v", info.RetainUntil, err)
+	}
+}
+
 func TestAFullSpoolSaysSo(t *testing.T) {
 	w := newWorld(t)
 	w.limit = 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -70,6 +71,7 @@ func (a *Archive) put(ctx context.Context, p *Pending, f spooled) (string, error
 
 // putOnce is Put for a key that only these bytes can be under: an object that
 // is there already with the same digest is the one an earlier attempt stored.
+// It gets the lock that was asked for, if that attempt died before it had one.
 func (a *Archive) putOnce(ctx context.Context, put vault.Put) (vault.Info, error) {
 	info, err := a.Vault.Put(ctx, put)
 	if !errors.Is(err, vault.ErrExists) {
@@ -79,10 +81,33 @@ func (a *Archive) putOnce(ctx context.Context, put vault.Put) (vault.Info, error
 	if err != nil {
 		return vault.Info{}, err
 	}
-	if have.SHA256 != put.SHA256 {
+	sum := have.SHA256
+	if sum.IsZero() { // this storage does not tell: read it
+		if sum, err = a.digest(ctx, put.Key, have.Version); err != nil {
+			return vault.Info{}, err
+		}
+	}
+	if sum != put.SHA256 {
 		return vault.Info{}, fmt.Errorf("%s has other bytes than this capture's: %w", put.Key, vault.ErrExists)
 	}
+	if have.RetainUntil.Before(put.RetainUntil) {
+		if err := a.Vault.Extend(ctx, put.Key, have.Version, put.Mode, put.RetainUntil); err != nil {
+			return vault.Info{}, fmt.Errorf("%s was stored by an earlier attempt, but could not be locked: %w", put.Key, err)
+		}
+	}
 	return have, nil
+}
+
+// digest reads an object to know its SHA-256.
+func (a *Archive) digest(ctx context.Context, key, version string) (capture.Digest, error) {
+	r, _, err := a.Vault.Get(ctx, key, version)
+	if err != nil {
+		return capture.Digest{}, err
+	}
+	defer r.Close()
+	w := newPrinter(io.Discard)
+	_, err = io.Copy(w, r)
+	return w.print().SHA256, err
 }
 
 // manifest fills the versions into the draft.
