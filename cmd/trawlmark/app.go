@@ -155,8 +155,7 @@ func (a *app) openCatalog(ctx context.Context) (*catalog.Catalog, error) {
 	return a.catalog, err
 }
 
-// openVault opens the storage, makes the bucket when it is missing, and proves
-// that it keeps its locks.
+// openVault opens the storage and makes the bucket when it is missing.
 func (a *app) openVault(ctx context.Context) (vault.Vault, error) {
 	if a.vault != nil {
 		return a.vault, nil
@@ -172,11 +171,23 @@ func (a *app) openVault(ctx context.Context) (vault.Vault, error) {
 	if err := v.Ensure(ctx); err != nil {
 		return nil, fmt.Errorf("the evidence bucket %s at %s cannot be used: %w", cfg.Bucket, cfg.Endpoint, err)
 	}
-	if _, err := v.Probe(ctx); err != nil {
-		return nil, err
-	}
 	a.vault = v
 	return v, nil
+}
+
+// proveLocks tries whether the storage keeps its locks: roles do it when they
+// start, before any evidence goes there.
+func (a *app) proveLocks(ctx context.Context) error {
+	v, err := a.openVault(ctx)
+	if err != nil {
+		return err
+	}
+	if p, ok := v.(interface {
+		Probe(context.Context) (s3vault.Report, error)
+	}); ok {
+		_, err = p.Probe(ctx)
+	}
+	return err
 }
 
 // storage is where evidence goes: the configured server, or the embedded one.

@@ -98,7 +98,7 @@ func diagnose(ctx context.Context, a *app) []check {
 		return tryQueue(ctx, a)
 	})
 	try("storage", "check storage.endpoint and the keys; evidence needs a bucket with Object Lock (docs/operating.md)", func() (string, error) {
-		if _, err := a.openVault(ctx); err != nil {
+		if err := a.proveLocks(ctx); err != nil {
 			return "", err
 		}
 		return "a locked object was put and its deletion was refused", nil

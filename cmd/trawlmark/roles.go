@@ -117,6 +117,9 @@ func (a *app) runRoles(ctx context.Context, r roles, ready started) error {
 	if err != nil {
 		return err
 	}
+	if err := a.proveLocks(ctx); err != nil {
+		return err
+	}
 	limiter := lane.New(rdb, led, a.log)
 	g, gctx := errgroup.WithContext(ctx)
 	if r.dispatcher {
