@@ -278,7 +278,7 @@ func (d *demo) ensureWatch(ctx context.Context) error {
 	if !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
-	brand, err := demoBrand(d.market.Brand())
+	brand, err := demoBrand(d.market.Brand(), time.Now().UTC())
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/trawlmark/trawlmark/crawler/markettest"
 	"github.com/trawlmark/trawlmark/crawler/triage"
@@ -11,7 +12,7 @@ import (
 
 // demoBrand is the brand profile of the fictitious house, as a user would
 // write it (docs/brands.md).
-func demoBrand(m markettest.Brand) (json.RawMessage, error) {
+func demoBrand(m markettest.Brand, today time.Time) (json.RawMessage, error) {
 	var b strings.Builder
 	q := func(s string) string { t, _ := json.Marshal(s); return string(t) }
 	fmt.Fprintf(&b, "name: %s\ncurrency: EUR\nnames:\n", q(m.Name))
@@ -32,7 +33,7 @@ func demoBrand(m markettest.Brand) (json.RawMessage, error) {
 	}
 	b.WriteString("rates: # EUR for one unit; a watch in earnest takes the day's\n")
 	for _, r := range demoRates {
-		fmt.Fprintf(&b, "  - {currency: %s, rate: %s, date: 2026-01-02}\n", r.currency, q(r.rate))
+		fmt.Fprintf(&b, "  - {currency: %s, rate: %s, date: %s}\n", r.currency, q(r.rate), today.Format(time.DateOnly))
 	}
 	brand, err := triage.ParseBrand("demo brand", []byte(b.String()))
 	if err != nil {
@@ -46,8 +47,8 @@ func demoBrand(m markettest.Brand) (json.RawMessage, error) {
 	return json.Marshal(brand)
 }
 
-// demoRates are EUR for one unit, rounded, of no particular day: the
-// marketplace is invented, and so is its money.
+// demoRates are EUR for one unit, rounded: the marketplace is invented, and so
+// is its money.
 var demoRates = []struct{ currency, rate string }{
 	{"USD", "0.92"}, {"GBP", "1.17"}, {"CNY", "0.127"}, {"JPY", "0.0061"}, {"THB", "0.026"}, {"BRL", "0.16"}, {"CHF", "1.05"},
 	{"AED", "0.25"}, {"VND", "0.000036"}, {"MXN", "0.047"}, {"HKD", "0.118"}, {"KRW", "0.00067"}, {"SGD", "0.69"}, {"AUD", "0.60"},
