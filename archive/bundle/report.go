@@ -1,0 +1,134 @@
+package bundle
+
+import (
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+)
+
+// Layer is what is checked.
+type Layer string
+
+// The layers, in the order of SPEC.md.
+const (
+	LayerPackage    Layer = "package"
+	LayerManifest   Layer = "manifest"
+	LayerProof      Layer = "log proof"
+	LayerCheckpoint Layer = "checkpoint signature"
+	LayerStamps     Layer = "time stamps"
+	LayerCustody    Layer = "custody events"
+	LayerArtifacts  Layer = "artifacts"
+	LayerWACZ       Layer = "WACZ"
+)
+
+// Layers lists them.
+func Layers() []Layer {
+	return []Layer{LayerPackage, LayerManifest, LayerProof, LayerCheckpoint, LayerStamps, LayerCustody, LayerArtifacts, LayerWACZ}
+}
+
+// Status is how a check ended.
+type Status string
+
+// The three ways a check ends. Only Pass is good.
+const (
+	Pass       Status = "PASS"
+	Fail       Status = "FAIL"
+	NotChecked Status = "NOT-CHECKED"
+)
+
+// Check is one thing that was looked at.
+type Check struct {
+	Layer   Layer       `json:"layer"`
+	Status  Status      `json:"status"`
+	Capture *capture.ID `json:"capture,omitempty"`
+	File    string      `json:"file,omitempty"`
+	Note    string      `json:"note,omitempty"` // what is wrong, or what it shows
+}
+
+// CaptureReport is what holds of one capture, as far as it passed.
+type CaptureReport struct {
+	ID       capture.ID      `json:"capture"`
+	URL      string          `json:"url,omitempty"`
+	Outcome  capture.Outcome `json:"outcome,omitempty"`
+	Manifest capture.Digest  `json:"manifest_sha256"`
+	// NotBefore and NotAfter are stamped times that were verified; zero: there
+	// is none.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	StampedBy []string  `json:"stamped_by,omitempty"`
+}
+
+// Report is what Verify found.
+type Report struct {
+	SHA256   capture.Digest  `json:"sha256"`   // of the whole file
+	Contents capture.Digest  `json:"contents"` // of its list of files
+	Log      string          `json:"log,omitempty"`
+	Captures []CaptureReport `json:"captures"`
+	Checks   []Check         `json:"checks"`
+}
+
+// Layer gives the status of one layer: FAIL if one check is, else NOT-CHECKED
+// if one is or there was none.
+func (r *Report) Layer(l Layer) Status {
+	s, any := Pass, false
+	for _, c := range r.Checks {
+		if c.Layer != l {
+			continue
+		}
+		any = true
+		if c.Status == Fail {
+			return Fail
+		}
+		if c.Status != Pass {
+			s = NotChecked
+		}
+	}
+	if !any {
+		return NotChecked
+	}
+	return s
+}
+
+// Status is that of the whole.
+func (r *Report) Status() Status {
+	s := Pass
+	for _, l := range Layers() {
+		switch r.Layer(l) {
+		case Fail:
+			return Fail
+		case NotChecked:
+			s = NotChecked
+		case Pass:
+		}
+	}
+	return s
+}
+
+// Failed lists the checks that failed.
+func (r *Report) Failed() []Check {
+	var all []Check
+	for _, c := range r.Checks {
+		if c.Status == Fail {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (r *Report) add(l Layer, s Status, id capture.ID, file, note string) {
+	c := Check{Layer: l, Status: s, File: file, Note: note}
+	if !id.IsZero() {
+		c.Capture = &id
+	}
+	r.Checks = append(r.Checks, c)
+}
+
+// result adds a check that passed when err is nil.
+func (r *Report) result(l Layer, id capture.ID, file string, err error, good string) bool {
+	if err != nil {
+		r.add(l, Fail, id, file, err.Error())
+		return false
+	}
+	r.add(l, Pass, id, file, good)
+	return true
+}

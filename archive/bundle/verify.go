@@ -1,0 +1,333 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/manifest"
+)
+
+// The bounds of members that are read whole.
+const (
+	maxSums  = 32 << 20
+	maxProof = 64 << 10
+	maxKeys  = 64 << 10
+)
+
+// verification is one run of Verify.
+type verification struct {
+	*Report
+	o     *opened
+	trust Trust
+	known note.Verifiers // nil: no key is trusted
+	// prints is what each member is known by, in the order of members.
+	prints []capture.Fingerprint
+	files  map[capture.ID][]int // members of each capture
+}
+
+// Verify checks a package. The error is for a file that cannot be read, a
+// trust that cannot be used, or a context that ended; everything else, a
+// container that is none included, is in the report.
+func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Report, error) {
+	v := &verification{Report: &Report{}, trust: trust, files: map[capture.ID][]int{}}
+	var err error
+	if v.known, err = trust.verifiers(); err != nil {
+		return nil, err
+	}
+	whole := sha256.New()
+	if _, err := io.Copy(whole, &cancelable{ctx, io.NewSectionReader(r, 0, size)}); err != nil {
+		return nil, fmt.Errorf("the package cannot be read: %w", err)
+	}
+	whole.Sum(v.SHA256[:0])
+	v.o, err = open(r, size)
+	if !v.result(LayerPackage, capture.ID{}, "", err, "the container is in its one form") {
+		return v.Report, nil
+	}
+	if err := v.hash(ctx); err != nil {
+		return nil, err
+	}
+	v.names()
+	v.rotations()
+	v.list()
+	for _, id := range v.captures() {
+		v.capture(ctx, id)
+	}
+	v.events(dirCase, capture.ID{})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return v.Report, nil
+}
+
+// hash reads every member once.
+func (v *verification) hash(ctx context.Context) error {
+	for i, m := range v.o.members {
+		s := newSums()
+		if _, err := io.Copy(s, &cancelable{ctx, v.o.section(i)}); err != nil {
+			return fmt.Errorf("%s cannot be read: %w", m.name, err)
+		}
+		v.prints = append(v.prints, s.print())
+		if s.crc.Sum32() != m.crc {
+			v.add(placeOf(m.name).layer, Fail, placeOf(m.name).capture, m.name, "its CRC-32 is another: the bytes are damaged")
+		}
+	}
+	return nil
+}
+
+// names refuses members that the format does not have, and misses those that
+// it must have.
+func (v *verification) names() {
+	for i, m := range v.o.members {
+		p := placeOf(m.name)
+		if !p.ok {
+			v.add(LayerPackage, Fail, capture.ID{}, m.name, "a package has no such file")
+			continue
+		}
+		if !p.capture.IsZero() {
+			v.files[p.capture] = append(v.files[p.capture], i)
+		}
+	}
+	for _, name := range []string{nameReadme, nameKeys, nameSystem, nameConfig, name90213, name90214, nameScript, nameSums} {
+		if _, ok := v.o.find[name]; !ok {
+			v.add(LayerPackage, Fail, capture.ID{}, name, "it is not there")
+		}
+	}
+	if len(v.files) == 0 {
+		v.add(LayerPackage, Fail, capture.ID{}, "", "there is no capture in it")
+	}
+}
+
+func (v *verification) captures() []capture.ID {
+	var ids []capture.ID
+	for id := range v.files {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b capture.ID) int { return bytes.Compare(a[:], b[:]) })
+	return ids
+}
+
+// list checks SHA256SUMS: its form, that it is the one that the log has, and
+// each file. While the list itself is not shown to be right, a difference is a
+// difference of the package, for nobody knows which side of it is wrong.
+func (v *verification) list() {
+	b, ok, err := v.o.read(nameSums, maxSums)
+	if !ok || err != nil {
+		v.result(LayerPackage, capture.ID{}, nameSums, errors.Join(err, missing(ok)), "")
+		return
+	}
+	v.Contents = capture.Sum(b)
+	listed, err := parseSums(b)
+	if !v.result(LayerPackage, capture.ID{}, nameSums, err, "it is in its one form") {
+		return
+	}
+	proven := v.exported()
+	n := 0
+	for i, m := range v.o.members {
+		if m.name == nameSums || strings.HasPrefix(m.name, dirExport) {
+			continue
+		}
+		n++
+		want, ok := listed[m.name]
+		p := placeOf(m.name)
+		switch {
+		case !ok:
+			v.add(LayerPackage, Fail, capture.ID{}, m.name, "it is not in "+nameSums)
+		case want != v.prints[i].SHA256 && proven:
+			v.add(p.layer, Fail, p.capture, m.name, "its bytes are not those of "+nameSums)
+		case want != v.prints[i].SHA256:
+			v.add(LayerPackage, Fail, p.capture, m.name, "its bytes are not those of "+nameSums)
+		}
+		delete(listed, m.name)
+	}
+	for name := range listed {
+		v.add(LayerPackage, Fail, capture.ID{}, clip(name), "it is in "+nameSums+" and not in the package")
+	}
+	if len(listed) == 0 {
+		v.add(LayerPackage, Pass, capture.ID{}, "", fmt.Sprintf("%d files are listed", n))
+	}
+}
+
+func missing(there bool) error {
+	if there {
+		return nil
+	}
+	return errors.New("it is not there")
+}
+
+// parseSums accepts exactly what sumsFile writes.
+func parseSums(b []byte) (map[string]capture.Digest, error) {
+	listed := map[string]capture.Digest{}
+	last := ""
+	for line := range strings.Lines(string(b)) {
+		hex, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		d, err := capture.ParseDigest(hex)
+		if !ok || err != nil || !strings.HasSuffix(line, "\n") || checkName(name) != nil || name <= last {
+			return nil, fmt.Errorf("it is no list of hashes of the one form, at %q", clip(line))
+		}
+		listed[name], last = d, name
+	}
+	return listed, nil
+}
+
+// exported checks the exported event of each capture; true when all of them
+// say that this is the list, and the log says so too.
+func (v *verification) exported() bool {
+	proven := len(v.files) > 0
+	for _, id := range v.captures() {
+		name := exportName(id, ".json")
+		doc, ok, err := v.o.read(name, custody.MaxEvent)
+		if !ok && err == nil {
+			v.add(LayerPackage, NotChecked, id, name, "there is no exported event: only the package itself says that its list of files is whole")
+			proven = false
+			continue
+		}
+		var e custody.Event
+		if err == nil {
+			e, err = custody.ParseEvent(doc)
+		}
+		switch {
+		case err != nil:
+		case e.Type != custody.Exported || e.Subject.Capture != id || e.Details["format"] != Format:
+			err = errors.New("it is no exported event of this capture")
+		case e.Details["contents"] != v.Contents.String():
+			err = errors.New("what was exported had another list of files")
+		}
+		if !v.result(LayerPackage, id, name, err, "") {
+			proven = false
+			continue
+		}
+		if !v.logged(LayerPackage, id, exportName(id, ".tlog-proof"), e, "the log has this list of files") {
+			proven = false
+		}
+	}
+	return proven
+}
+
+// logged checks that an event is in the log: proof and signature. Without a
+// trusted key the arithmetic is checked, and the result is NOT-CHECKED.
+func (v *verification) logged(l Layer, id capture.ID, name string, e custody.Event, good string) bool {
+	proof, ok, err := v.o.read(name, maxProof)
+	if err = errors.Join(err, missing(ok)); err != nil {
+		return v.result(l, id, name, err, "")
+	}
+	entry, err := e.Entry()
+	if err != nil {
+		return v.result(l, id, name, err, "")
+	}
+	head, err := proved(proof, entry)
+	if err != nil {
+		return v.result(l, id, name, err, "")
+	}
+	if v.known == nil {
+		v.add(l, NotChecked, id, name, "the proof is consistent, but no log key is trusted to say whose log it is")
+		return false
+	}
+	if who := v.strangers(head); who != "" && l == LayerPackage && v.signed(head) == nil {
+		v.add(l, NotChecked, id, name, "its checkpoint is also signed by "+who+", which is not in the trust file")
+		return false
+	}
+	return v.result(l, id, name, v.signed(head), good)
+}
+
+// capture checks one capture, layer by layer; each rests on those before.
+func (v *verification) capture(ctx context.Context, id capture.ID) {
+	c := CaptureReport{ID: id}
+	doc, ok, err := v.o.read(sealName(id, fileManifest), manifest.MaxSize)
+	err = errors.Join(err, missing(ok))
+	var m *manifest.Manifest
+	if err == nil {
+		m, err = manifest.Parse(doc)
+	}
+	if err == nil && m.Capture != id {
+		err = fmt.Errorf("it is the manifest of capture %s", m.Capture)
+	}
+	if err == nil {
+		c.URL, c.Outcome, c.Manifest = m.URL, m.Outcome, capture.Sum(doc)
+	}
+	e, known := v.captured(id)
+	if err == nil && known && e.Manifest != c.Manifest {
+		err = errors.New("the log has another manifest of this capture")
+	}
+	good := v.result(LayerManifest, id, sealName(id, fileManifest), err, "it is the one that the captured event names")
+	if good && !known {
+		v.add(LayerManifest, NotChecked, id, sealName(id, fileManifest), "there is no captured event to compare it with")
+		good = false
+	}
+	head := v.proof(id, e, known)
+	v.stamps(&c, m, head)
+	v.events(custodyDir(id), id)
+	if good {
+		v.artifacts(ctx, m)
+	} else {
+		v.add(LayerArtifacts, NotChecked, id, "", "the manifest that they would be compared with is not good")
+		v.add(LayerWACZ, NotChecked, id, waczName(id), "the manifest that it would be compared with is not good")
+	}
+	v.Captures = append(v.Captures, c)
+}
+
+// captured reads the captured event; its id is that of the capture.
+func (v *verification) captured(id capture.ID) (custody.Event, bool) {
+	doc, ok, err := v.o.read(custodyDir(id)+id.String()+".json", custody.MaxEvent)
+	if !ok || err != nil {
+		return custody.Event{}, false
+	}
+	e, err := custody.ParseEvent(doc)
+	return e, err == nil && e.Type == custody.Captured && e.Subject.Capture == id && e.ID == id
+}
+
+// events checks the custody events of a folder.
+func (v *verification) events(dir string, id capture.ID) {
+	n := 0
+	caseID := ""
+	for _, m := range v.o.members {
+		stem, isDoc := strings.CutSuffix(m.name, ".json")
+		if !strings.HasPrefix(m.name, dir) {
+			continue
+		}
+		if !isDoc {
+			if _, ok := v.o.find[strings.TrimSuffix(m.name, ".tlog-proof")+".json"]; !ok {
+				v.add(LayerCustody, Fail, id, m.name, "it is a proof without an event")
+			}
+			continue
+		}
+		n++
+		doc, _, err := v.o.read(m.name, custody.MaxEvent)
+		var e custody.Event
+		if err == nil {
+			e, err = custody.ParseEvent(doc)
+		}
+		switch {
+		case err != nil:
+		case e.ID.String() != stem[len(dir):]:
+			err = fmt.Errorf("it is the event %s", e.ID)
+		case !id.IsZero() && e.Subject.Capture != id:
+			err = errors.New("it is an event of another capture")
+		case id.IsZero() && (e.Subject.Case == "" || caseID != "" && e.Subject.Case != caseID):
+			err = errors.New("it is no event of the case")
+		}
+		if v.result(LayerCustody, id, m.name, err, "") {
+			caseID = e.Subject.Case
+			v.logged(LayerCustody, id, stem+".tlog-proof", e, string(e.Type)+" by "+e.Actor)
+		}
+	}
+	if n == 0 && !id.IsZero() {
+		v.add(LayerCustody, NotChecked, id, dir, "there are no custody events")
+	}
+}
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "..."
+	}
+	return s
+}
