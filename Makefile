@@ -12,10 +12,11 @@ export TRAWLMARK_NPM := $(CURDIR)/.npm
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-demo: ## the main job on this machine, everything real; ends with what was found (Ctrl-C stops it; DEMO="--once" ends by itself)
+demo: ## the main job on this machine, everything real; on a terminal it stays up until Ctrl-C
 	@deploy/setup.sh run
 	@$(MAKE) --no-print-directory build
-	@$(BIN)/trawlmark demo $(DEMO)
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/trawlmark demo $(DEMO); \
+	else echo "no terminal: running the demo once"; exec $(BIN)/trawlmark demo --once $(DEMO); fi
 
 build: ## the binaries, into bin/
 	@echo "build: trawlmark, trawlmark-verify, demomarket (the first build takes some minutes)"
