@@ -1,1 +1,447 @@
 #!/bin/sh
+# Checks an unpacked package of evidence (format trawlmark-package/1) with a
+# POSIX shell, openssl (3.0 or later) and coreutils. Nothing else is needed.
+#
+#   sh verify/verify.sh TRUST.txt
+#
+# TRUST.txt says whom to believe: lines "log <verifier key>" and the PEM
+# certificates of time stamp authorities' roots. Get it, or compare it, by
+# another way than this package. Without it nothing that rests on a key can
+# pass.
+#
+# Exit codes: 0 everything passed, 6 something failed, 7 nothing failed but
+# something was not checked, 2 wrong usage.
+#
+# What it does not check, and trawlmark-verify does: the index inside the WACZ
+# against the WARC, headers.txt against the WARC, and the finer rules of time
+# stamps (that the signer's certificate is for nothing else).
+
+set -u
+LC_ALL=C
+export LC_ALL
+umask 077
+
+usage() {
+	printf 'usage: sh verify/verify.sh [TRUST.txt]\n' >&2
+	exit 2
+}
+[ $# -le 1 ] || usage
+trust=
+if [ $# -eq 1 ]; then
+	trust=$(realpath "$1") && [ -f "$trust" ] && [ -r "$trust" ] || usage
+fi
+cd "$(dirname "$0")/.." || exit 2
+[ -f verify/SHA256SUMS ] || { printf 'verify.sh: there is no package around this script\n' >&2; exit 2; }
+for need in openssl sha256sum sha512sum base64 od tail head cut tr wc sort comm date mktemp; do
+	command -v "$need" >/dev/null 2>&1 || { printf 'verify.sh: %s is not on this machine\n' "$need" >&2; exit 2; }
+done
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 2' HUP INT TERM
+
+failed=0
+unchecked=0
+passed=0
+say() { # status, layer, text: text of the package never reaches a terminal raw
+	printf '%-11s  %-20s  %s\n' "$1" "$2" "$3" | tr -c '[:print:]\n' '?'
+}
+pass() { passed=$((passed + 1)); say PASS "$1" "$2"; }
+fail() { failed=$((failed + 1)); say FAIL "$1" "$2"; }
+skip() { unchecked=$((unchecked + 1)); say NOT-CHECKED "$1" "$2"; }
+
+hash_of() { sha256sum <"$1" | cut -c1-64; }
+is_hash() { # 64 lower-case hex digits
+	case $1 in *[!0-9a-f]*) return 1 ;; esac
+	[ ${#1} -eq 64 ]
+}
+unhex() { # hex digits -> bytes
+	if command -v basenc >/dev/null 2>&1; then
+		printf %s "$1" | tr a-f A-F | basenc --base16 -d
+		return
+	fi
+	hex=$1
+	while [ -n "$hex" ]; do
+		byte=${hex%"${hex#??}"}
+		hex=${hex#??}
+		printf "\\$(printf %03o "0x$byte")"
+	done
+}
+
+# --- whom to believe -------------------------------------------------------
+
+keys=
+roots=
+if [ -n "$trust" ]; then
+	while IFS= read -r line || [ -n "$line" ]; do
+		case $line in
+		'log '*) keys="$keys ${line#log }" ;;
+		'-----BEGIN CERTIFICATE-----'*) roots=$trust ;;
+		'{'*) printf 'verify.sh: this script reads the text form of a trust file, not JSON\n' >&2; exit 2 ;;
+		esac
+	done <"$trust"
+fi
+
+# --- log: leaf, proof, root, signature -------------------------------------
+
+# member NAME FILE: the value of the last member of this name in a custody
+# event. Events are canonical JSON, members sorted, so that nothing that a
+# person wrote stands behind salt, type and manifest.
+member() {
+	text=$(cat "$2")
+	case $text in *"\"$1\":\""*) ;; *) value=; return 1 ;; esac
+	value=${text##*"\"$1\":\""}
+	value=${value%%\"*}
+}
+
+# leaf_of EVENT: writes the leaf hash of an event to $tmp/leaf.
+leaf_of() {
+	member salt "$1" && is_hash "$value" || return 1
+	salt=$value
+	member type "$1" || return 1
+	type=$value
+	commitment=$(unhex "$salt$(hash_of "$1")" | sha256sum | cut -c1-64)
+	{ printf '\000'; printf 'trawlmark.custody/v1 %s %s\n' "$type" "$commitment"; } | openssl dgst -sha256 -binary >"$tmp/leaf"
+}
+
+# leads PROOF: follows a c2sp.org/tlog-proof@v1 from $tmp/leaf to the root of
+# the checkpoint in it (RFC 9162, 2.1.3.2), which it writes to $tmp/checkpoint.
+leads() {
+	line_no=0
+	offset=0
+	index=
+	hashes=
+	ended=
+	while IFS= read -r line; do
+		line_no=$((line_no + 1))
+		offset=$((offset + ${#line} + 1))
+		case $line_no in
+		1) [ "$line" = 'c2sp.org/tlog-proof@v1' ] || return 1 ;;
+		2)
+			index=${line#index }
+			case $index in '' | *[!0-9]*) return 1 ;; esac
+			;;
+		*)
+			[ -n "$line" ] || { ended=yes; break; }
+			hashes="$hashes $line"
+			;;
+		esac
+	done <"$1"
+	[ -n "$ended" ] || return 1
+	tail -c "+$((offset + 1))" "$1" >"$tmp/checkpoint"
+	{ IFS= read -r origin && IFS= read -r size && IFS= read -r root && IFS= read -r empty; } <"$tmp/checkpoint" || return 1
+	case $size in '' | *[!0-9]*) return 1 ;; esac
+	[ -z "$empty" ] && [ ${#index} -le 18 ] && [ ${#size} -le 18 ] && [ "$index" -lt "$size" ] || return 1
+	fn=$index
+	sn=$((size - 1))
+	cat "$tmp/leaf" >"$tmp/r"
+	for p in $hashes; do
+		[ "$sn" -ne 0 ] || return 1
+		printf %s "$p" | base64 -d >"$tmp/p" 2>/dev/null || return 1
+		[ "$(wc -c <"$tmp/p")" -eq 32 ] || return 1
+		if [ $((fn % 2)) -eq 1 ] || [ "$fn" -eq "$sn" ]; then
+			{ printf '\001'; cat "$tmp/p" "$tmp/r"; } | openssl dgst -sha256 -binary >"$tmp/n"
+			while [ $((fn % 2)) -eq 0 ] && [ "$fn" -ne 0 ]; do
+				fn=$((fn / 2))
+				sn=$((sn / 2))
+			done
+		else
+			{ printf '\001'; cat "$tmp/r" "$tmp/p"; } | openssl dgst -sha256 -binary >"$tmp/n"
+		fi
+		cat "$tmp/n" >"$tmp/r"
+		fn=$((fn / 2))
+		sn=$((sn / 2))
+	done
+	[ "$sn" -eq 0 ] && [ "$(base64 -w 0 <"$tmp/r")" = "$root" ]
+}
+
+# signed_by KEY CHECKPOINT: Ed25519 over the first three lines (C2SP signed note).
+signed_by() {
+	name=${1%%+*}
+	rest=${1#*+}
+	key_id=${rest%%+*}
+	printf %s "${rest#*+}" | base64 -d >"$tmp/key" 2>/dev/null || return 1
+	[ "$(wc -c <"$tmp/key")" -eq 33 ] && [ "$(head -c 1 "$tmp/key" | od -An -tx1 | tr -d ' \n')" = 01 ] || return 1
+	[ "$({ printf '%s\n' "$name"; cat "$tmp/key"; } | sha256sum | cut -c1-8)" = "$key_id" ] || return 1
+	IFS= read -r origin <"$2" || return 1
+	[ "$origin" = "$name" ] || return 1
+	{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; tail -c 32 "$tmp/key"; } >"$tmp/key.der"
+	openssl pkey -pubin -inform DER -in "$tmp/key.der" -out "$tmp/key.pem" 2>/dev/null || return 1
+	head -n 3 "$2" >"$tmp/text"
+	tail -n +5 "$2" >"$tmp/signatures"
+	while IFS= read -r line; do
+		case $line in "— $name "*) ;; *) continue ;; esac
+		printf %s "${line##* }" | base64 -d >"$tmp/sig" 2>/dev/null || continue
+		[ "$(wc -c <"$tmp/sig")" -eq 68 ] || continue
+		[ "$(head -c 4 "$tmp/sig" | od -An -tx1 | tr -d ' \n')" = "$key_id" ] || continue
+		tail -c 64 "$tmp/sig" >"$tmp/sig64"
+		openssl pkeyutl -verify -pubin -inkey "$tmp/key.pem" -rawin -in "$tmp/text" -sigfile "$tmp/sig64" >/dev/null 2>&1 && return 0
+	done <"$tmp/signatures"
+	return 1
+}
+
+signed() { # by any key that is trusted
+	for k in $keys; do
+		signed_by "$k" "$1" && return 0
+	done
+	return 1
+}
+
+# logged LAYER EVENT: an event with its proof beside it.
+logged() {
+	if ! { leaf_of "$2" && [ -f "${2%.json}.tlog-proof" ] && leads "${2%.json}.tlog-proof"; }; then
+		fail "$1" "$2: its proof does not lead to a root"
+	elif [ -z "$keys" ]; then
+		skip "$1" "$2: no log key is trusted"
+	elif signed "$tmp/checkpoint"; then
+		pass "$1" "$2: in the log, entry $index of $size"
+	else
+		fail "$1" "$2: its checkpoint is not signed by a trusted key"
+	fi
+}
+
+# history: a trusted key that handed over to another makes that one trusted.
+history() {
+	turned=yes
+	while [ -n "$turned" ] && [ -n "$keys" ]; do
+		turned=
+		for event in seal/log/*.json; do
+			[ -f "$event" ] || continue
+			text=$(cat "$event")
+			new=${text#*'"new_key":"'}
+			new=${new%%\"*}
+			old=${text#*'"old_key":"'}
+			old=${old%%\"*}
+			case " $keys " in *" $new "*) continue ;; esac
+			case " $keys " in *" $old "*) ;; *) continue ;; esac
+			leaf_of "$event" && [ "$type" = key_rotated ] && leads "${event%.json}.tlog-proof" || continue
+			cat "$tmp/checkpoint" >"$tmp/both"
+			signed_by "$old" "$tmp/both" && signed_by "$new" "$tmp/both" || continue
+			keys="$keys $new"
+			turned=yes
+			pass 'checkpoint signature' "$event: a trusted key handed over to $new"
+		done
+	done
+}
+
+# --- package ---------------------------------------------------------------
+
+walk() { # every file below a folder, hidden ones too
+	for f in "$1"* "$1".[!.]* "$1"..?*; do
+		if [ -h "$f" ]; then
+			printf '%s (a link)\n' "$f"
+		elif [ -d "$f" ]; then
+			walk "$f/"
+		elif [ -e "$f" ]; then
+			printf '%s\n' "$f"
+		fi
+	done
+}
+
+package() {
+	if sha256sum -c verify/SHA256SUMS >"$tmp/sums" 2>&1; then
+		pass package "all files have the hashes of verify/SHA256SUMS"
+	else
+		while IFS= read -r line; do
+			case $line in *': OK') ;; *) fail package "$line" ;; esac
+		done <"$tmp/sums"
+	fi
+	cut -c67- verify/SHA256SUMS | sort >"$tmp/listed"
+	walk '' | sort >"$tmp/there"
+	comm -13 "$tmp/listed" "$tmp/there" >"$tmp/extra"
+	while IFS= read -r name; do
+		id=${name#export/}
+		id=${id%.json}
+		id=${id%.tlog-proof}
+		case $name in
+		verify/SHA256SUMS) continue ;;
+		export/*) [ -d "seal/$id" ] && { [ "$name" = "export/$id.json" ] || [ "$name" = "export/$id.tlog-proof" ]; } && continue ;;
+		esac
+		fail package "$name: it is not in verify/SHA256SUMS"
+	done <"$tmp/extra"
+}
+
+exported() { # capture: the log has this list of files
+	event=export/$1.json
+	[ -f "$event" ] || { skip package "$event: only the package itself says that its list of files is whole"; return; }
+	text=$(cat "$event")
+	case $text in
+	*"\"contents\":\"$(hash_of verify/SHA256SUMS)\""*) ;;
+	*) fail package "$event: what was exported had another list of files"; return ;;
+	esac
+	case $text in
+	*"\"subject\":{\"capture\":\"$1\""*"},\"type\":\"exported\""*) logged package "$event" ;;
+	*) fail package "$event: it is no exported event of this capture" ;;
+	esac
+}
+
+# --- one capture -----------------------------------------------------------
+
+# stamp REPLY MESSAGE: an RFC 3161 response over a file, its chain as things
+# were at the stamped time.
+stamp() {
+	stem=${1%.tsr}
+	at=
+	openssl ts -reply -in "$1" -text >"$tmp/reply" 2>/dev/null
+	while IFS= read -r line; do
+		case $line in 'Time stamp: '*) at=${line#Time stamp: } ;; esac
+	done <"$tmp/reply"
+	seconds=$(date -d "$at" +%s 2>/dev/null) || { fail 'time stamps' "$1: it has no time"; return 1; }
+	if [ -z "$roots" ]; then
+		skip 'time stamps' "$1: $at, but no root of an authority is trusted"
+		return 1
+	fi
+	if openssl ts -verify -in "$1" -data "$2" -CAfile "$roots" -untrusted "$stem.pem" -attime "$seconds" >/dev/null 2>&1 &&
+		openssl ts -verify -in "$1" -queryfile "$stem.tsq" -CAfile "$roots" -untrusted "$stem.pem" -attime "$seconds" >/dev/null 2>&1; then
+		pass 'time stamps' "$1: $at"
+		return 0
+	fi
+	fail 'time stamps' "$1: it is not of these bytes, or not by a trusted authority"
+	return 1
+}
+
+# artifacts ID: every artifact of the manifest, by size, SHA-256 and SHA-512.
+artifacts() {
+	text=$(cat "seal/$1/manifest.json")
+	list=${text#*'"artifacts":['}
+	printf '%s\n' headers.txt "$1.wacz" >"$tmp/expected"
+	while :; do
+		case $list in '{'*'}'*) ;; *) break ;; esac
+		one=${list%%\}*}
+		list=${list#*\}}
+		list=${list#,}
+		for name in bytes key role sha256 sha512; do
+			value=${one#*"\"$name\":"}
+			value=${value#\"}
+			value=${value%%[\",]*}
+			case $name in
+			bytes) bytes=$value ;; key) key=$value ;; role) role=$value ;; sha256) sha256=$value ;; sha512) sha512=$value ;;
+			esac
+		done
+		case $bytes in '' | *[!0-9]*) fail artifacts "$1: the manifest lists a file without a size"; continue ;; esac
+		file=native/$1/${key##*/}
+		if [ "$role" = warc ]; then
+			file=native/$1/$1.wacz # the WARC is its first member, stored: 30 bytes of header and the name
+			tail -c +54 "$file" 2>/dev/null | head -c "$bytes" >"$tmp/file"
+		else
+			printf '%s\n' "${key##*/}" >>"$tmp/expected"
+			cat "$file" >"$tmp/file" 2>/dev/null
+		fi
+		if [ "$(wc -c <"$tmp/file")" -eq "$bytes" ] && [ "$(hash_of "$tmp/file")" = "$sha256" ] && [ "$(sha512sum <"$tmp/file" | cut -c1-128)" = "$sha512" ]; then
+			pass artifacts "$file: $role"
+		else
+			fail artifacts "$file: its bytes are not those that the manifest names as $role"
+		fi
+	done
+	case $list in ']'*) ;; *) fail artifacts "$1: the manifest's list of files could not be read to its end" ;; esac
+	sort "$tmp/expected" >"$tmp/wanted"
+	walk "native/$1/" | cut -c45- | sort | comm -13 "$tmp/wanted" - >"$tmp/extra"
+	while IFS= read -r name; do
+		fail artifacts "native/$1/$name: the manifest has no such file"
+	done <"$tmp/extra"
+}
+
+after() { # capture: the checkpoint that was known before the visit
+	text=$(cat "seal/$1/manifest.json")
+	case $text in
+	'{"after":null,'*) return ;;
+	'{"after":{"checkpoint":"'*) ;;
+	*) fail 'time stamps' "seal/$1/manifest.json: it does not say what was known before"; return ;;
+	esac
+	known=${text#'{"after":{"checkpoint":"'}
+	known=${known%%\"*}
+	reply=${text#*'"stamp":"'}
+	reply=${reply%%\"*}
+	dir=seal/$1/after
+	if [ ! -f "$dir/checkpoint" ] || [ "$(hash_of "$dir/checkpoint")" != "$known" ]; then
+		fail 'time stamps' "$dir/checkpoint: it is not the one that the manifest names as known before"
+		return
+	fi
+	[ -z "$keys" ] || signed "$dir/checkpoint" || fail 'time stamps' "$dir/checkpoint: it is not signed by a trusted key"
+	found=
+	for tsr in "$dir"/*.tsr; do
+		[ -f "$tsr" ] && [ "$(hash_of "$tsr")" = "$reply" ] || continue
+		found=yes
+		stamp "$tsr" "$dir/checkpoint" && from=$at
+	done
+	[ -n "$found" ] || fail 'time stamps' "$dir: the stamp that the manifest names as known before is not there"
+}
+
+one_capture() {
+	id=$1
+	from=
+	until=
+	manifest=seal/$id/manifest.json
+	event=custody/$id/$id.json
+	[ -f "$manifest" ] && [ -f "$event" ] || { fail manifest "$id: the manifest, or the event of its capture, is not there"; return; }
+	text=$(cat "$event")
+	case $text in
+	*'"manifest":"'"$(hash_of "$manifest")"'","salt":"'*'","subject":{"capture":"'"$id"'"},"type":"captured","version":"trawlmark.custody/v1"}')
+		pass manifest "$manifest: it is the one that the captured event names"
+		good=yes
+		;;
+	*)
+		fail manifest "$manifest: the log has another manifest of this capture"
+		good=
+		;;
+	esac
+	check=seal/$id/checkpoint
+	if leaf_of "$event" && leads "seal/$id/capture.tlog-proof" && [ "$(hash_of "$tmp/checkpoint")" = "$(hash_of "$check")" ]; then
+		pass 'log proof' "seal/$id/capture.tlog-proof: entry $index of $size"
+	else
+		fail 'log proof' "seal/$id/capture.tlog-proof: it does not lead from the event to the root of $check"
+	fi
+	if [ -z "$keys" ]; then
+		skip 'checkpoint signature' "$check: no log key is trusted"
+	elif signed "$check"; then
+		pass 'checkpoint signature' "$check"
+	else
+		fail 'checkpoint signature' "$check: it is not signed by a trusted key"
+	fi
+	any=
+	for tsr in "seal/$id/stamps"/*.tsr; do
+		[ -f "$tsr" ] || continue
+		any=yes
+		stamp "$tsr" "$check" && until="$until $at;"
+	done
+	[ -n "$any" ] || skip 'time stamps' "$id: there is none"
+	after "$id"
+	for event in "custody/$id"/*.json; do
+		case $(cat "$event") in
+		*'"subject":{"capture":"'"$id"'"'*) logged 'custody events' "$event" ;;
+		*) fail 'custody events' "$event: it is an event of another capture" ;;
+		esac
+	done
+	if [ -n "$good" ]; then
+		artifacts "$id"
+	else
+		skip artifacts "$id: the manifest that they would be compared with is not good"
+	fi
+	exported "$id"
+	printf '\ncapture %s\n  after  %s\n  before %s\n\n' "$id" "${from:-an unknown time}" "${until:-an unknown time}"
+}
+
+history
+package
+count=0
+for d in seal/*/; do
+	d=${d#seal/}
+	d=${d%/}
+	[ "$d" != log ] && [ "$d" != '*' ] || continue
+	count=$((count + 1))
+	one_capture "$d"
+done
+[ "$count" -gt 0 ] || fail package 'there is no capture in it'
+for event in custody/case/*.json; do
+	[ -f "$event" ] && logged 'custody events' "$event"
+done
+
+printf 'passed %s, failed %s, not checked %s\n' "$passed" "$failed" "$unchecked"
+if [ "$failed" -gt 0 ]; then
+	printf 'FAIL\n'
+	exit 6
+fi
+if [ "$unchecked" -gt 0 ]; then
+	printf 'NOT-CHECKED: nobody knows; that is not good\n'
+	exit 7
+fi
+printf 'PASS\n'

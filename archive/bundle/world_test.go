@@ -372,9 +372,11 @@ func (w *world) input(n int) Input {
 	for _, c := range visits {
 		in.Captures = append(in.Captures, w.bundled(c))
 	}
-	in.Captures[0].Others = []Other{
-		{ID: visits[0].ID, Started: visits[0].Started, Outcome: capture.Captured, Reading: Reading{Price: "12.00", Currency: "EUR"}},
-		{ID: w.ids.New(), Started: w.now, Outcome: capture.Removed, Manifest: capture.Sum([]byte("later"))},
+	if n > 0 {
+		in.Captures[0].Others = []Other{
+			{ID: visits[0].ID, Started: visits[0].Started, Outcome: capture.Captured, Reading: Reading{Price: "12.00", Currency: "EUR"}},
+			{ID: w.ids.New(), Started: w.now, Outcome: capture.Removed, Manifest: capture.Sum([]byte("later"))},
+		}
 	}
 	in.Commit = w.commit(in)
 	return in
