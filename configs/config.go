@@ -140,6 +140,7 @@ type Egress struct {
 
 // Worker is what one process works on.
 type Worker struct {
+	Name       string   `yaml:"name"`
 	Pools      Pools    `yaml:"pools"`
 	Lease      Duration `yaml:"lease"`
 	Heartbeat  Duration `yaml:"heartbeat"`

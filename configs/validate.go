@@ -5,12 +5,22 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
 
 func (c *Config) validate() error {
 	return errors.Join(c.validatePlaces(), c.validateTimes(), c.validateNumbers(), c.validateWords())
+}
+
+// workerName is what a worker may be called; empty is the host name.
+var workerName = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$`)
+
+// SetWorkerName is worker.name given by a flag.
+func (c *Config) SetWorkerName(name string) error {
+	c.Worker.Name = name
+	return c.validate()
 }
 
 func (c *Config) validateWords() error {
@@ -26,6 +36,9 @@ func (c *Config) validateWords() error {
 	oneOf("retention.mode", c.Retention.Mode, "GOVERNANCE", "COMPLIANCE")
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "text", "json")
+	if !workerName.MatchString(c.Worker.Name) {
+		errs = append(errs, c.fault("worker.name", "%q must be letters, digits, dots, dashes and underscores, 100 at most: a folder is named after it", c.Worker.Name))
+	}
 	if c.Crawler.Render != "" {
 		oneOf("crawler.render", c.Crawler.Render, "never", "auto", "always")
 	}

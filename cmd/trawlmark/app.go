@@ -63,6 +63,8 @@ type app struct {
 	chrome  string // the browser's version and path
 	crawler *crawler.Crawler
 
+	spool, tmp string // this process's own folders, see claim
+
 	// override and allow are what a command adds to the egress rules (the demo
 	// marketplace).
 	override map[string]string
@@ -360,9 +362,9 @@ func pemFile(path string) ([]*x509.Certificate, error) {
 	return stamp.ParsePEM(b)
 }
 
-// openArchive opens the archive and all below it. role names the spool: each
+// openArchive opens the archive and all below it. space names the spool: each
 // process has its own.
-func (a *app) openArchive(ctx context.Context, role string) (*archive.Archive, error) {
+func (a *app) openArchive(ctx context.Context, space workspace) (*archive.Archive, error) {
 	if a.archive != nil {
 		return a.archive, nil
 	}
@@ -373,12 +375,11 @@ func (a *app) openArchive(ctx context.Context, role string) (*archive.Archive, e
 	if err != nil {
 		return nil, err
 	}
-	spool, err := a.dir(filepath.Join("spool", role))
-	if err != nil {
+	if err := a.claim(space); err != nil {
 		return nil, err
 	}
 	a.archive, err = archive.New(archive.Config{
-		SpoolDir: spool, Untriaged: a.cfg.Retention.Untriaged.D(), Mode: vault.Mode(a.cfg.Retention.Mode),
+		SpoolDir: a.spool, Untriaged: a.cfg.Retention.Untriaged.D(), Mode: vault.Mode(a.cfg.Retention.Mode),
 		SpoolLimit: int64(a.cfg.Worker.SpoolLimit), Actor: "worker:" + a.workerName(),
 		Info: warc.Info{Software: software(), Hostname: hostname(), Operator: a.cfg.Operator},
 	}, archive.Deps{Vault: a.vault, Catalog: cat, Custody: a.custody, IDs: a.ids, Now: time.Now, Log: a.log})
@@ -452,9 +453,11 @@ func (a *app) openCrawler(ctx context.Context, wantChrome bool) (*crawler.Crawle
 	if err != nil {
 		return nil, err
 	}
-	tmp, err := a.dir("tmp")
-	if err != nil {
-		return nil, err
+	tmp := a.tmp
+	if tmp == "" { // nothing is archived: any name will do
+		if tmp, err = a.dir(filepath.Join("tmp", "shared")); err != nil {
+			return nil, err
+		}
 	}
 	deps := crawler.Deps{
 		Guard: guard, Sites: sites, IDs: a.ids, Now: time.Now, Log: a.log,
@@ -507,7 +510,13 @@ func (a *app) userAgent() string {
 	return strings.ReplaceAll(a.cfg.Crawler.UserAgent, "{version}", version)
 }
 
-func (a *app) workerName() string { return hostname() }
+// workerName is this worker's in the ledger and in every capture.
+func (a *app) workerName() string {
+	if a.cfg.Worker.Name != "" {
+		return a.cfg.Worker.Name
+	}
+	return hostname()
+}
 
 func hostname() string {
 	h, err := os.Hostname()

@@ -99,7 +99,7 @@ type object struct {
 }
 
 func (f captureFlags) run(ctx context.Context, g *globals, a *app, urls []string) error {
-	arch, err := a.openArchive(ctx, "capture")
+	arch, err := a.openArchive(ctx, commandSpace("capture"))
 	if err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ func checkDemo(t *testing.T, dir string, fires int) {
 // whole in the store.
 func checkOneOutcomeEach(t *testing.T, a *app, l *ledger.Ledger, w ledger.Watch) {
 	t.Helper()
-	if _, err := a.openArchive(t.Context(), "check"); err != nil {
+	if _, err := a.openArchive(t.Context(), commandSpace("check")); err != nil {
 		t.Fatal(err)
 	}
 	var before capture.ID

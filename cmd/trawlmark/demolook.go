@@ -71,7 +71,7 @@ func (d *demo) writeLook(ctx context.Context, findings []ledger.Finding) (string
 
 // takeOut copies a capture's viewport screenshot beside the page.
 func (d *demo) takeOut(ctx context.Context, dir string, id capture.ID) (string, error) {
-	arch, err := d.a.openArchive(ctx, "worker")
+	arch, err := d.a.openArchive(ctx, d.a.workerSpace())
 	if err != nil {
 		return "", err
 	}

@@ -149,7 +149,7 @@ func evidenceShow(g *globals) *cobra.Command {
 }
 
 func collect(ctx context.Context, a *app, id capture.ID) (shown, error) {
-	arch, err := a.openArchive(ctx, "cli")
+	arch, err := a.openArchive(ctx, commandSpace("cli"))
 	if err != nil {
 		return shown{}, err
 	}
@@ -275,7 +275,7 @@ func evidenceGet(g *globals) *cobra.Command {
 }
 
 func getEvidence(ctx context.Context, g *globals, a *app, id capture.ID, out, role string) error {
-	arch, err := a.openArchive(ctx, "cli")
+	arch, err := a.openArchive(ctx, commandSpace("cli"))
 	if err != nil {
 		return err
 	}
@@ -344,7 +344,7 @@ func evidenceHold(g *globals, on bool) *cobra.Command {
 				return usagef("say why with --reason: it goes on record")
 			}
 			return g.with(func(a *app) error {
-				arch, err := a.openArchive(c.Context(), "cli")
+				arch, err := a.openArchive(c.Context(), commandSpace("cli"))
 				if err != nil {
 					return err
 				}

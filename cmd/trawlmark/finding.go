@@ -193,7 +193,7 @@ func decide(ctx context.Context, g *globals, a *app, id capture.ID, d ledger.Dec
 	if err != nil {
 		return err
 	}
-	arch, err := a.openArchive(ctx, "cli")
+	arch, err := a.openArchive(ctx, commandSpace("cli"))
 	if err != nil {
 		return err
 	}

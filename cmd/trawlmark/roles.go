@@ -54,21 +54,31 @@ func dispatcherCommand(g *globals) *cobra.Command {
 
 func workerCommand(g *globals) *cobra.Command {
 	var pools []string
+	var name string
 	c := &cobra.Command{
 		Use: "worker", Short: "Run a worker alone", Args: cobra.NoArgs,
 		Long: `A worker takes work from the queue: http (visits that need no browser at first),
 browser (visits in Chrome), score, export. Each pool has its own number of slots
-(worker.pools in the configuration).`,
-		Example: "  trawlmark worker --pools browser --config /etc/trawlmark.yaml\n  trawlmark worker --pools http,score",
+(worker.pools in the configuration). Workers on one machine need names of their
+own; what a killed one left on disk, the next one of its name stores.`,
+		Example: "  trawlmark worker --pools browser --config /etc/trawlmark.yaml\n  trawlmark worker --name second --pools http,score",
 		RunE: func(c *cobra.Command, _ []string) error {
 			for _, p := range pools {
 				if !slices.Contains(task.Pools(), p) {
 					return usagef("--pools: there is no pool %q; want %s", p, strings.Join(task.Pools(), ", "))
 				}
 			}
-			return g.with(func(a *app) error { return a.runRoles(c.Context(), roles{pools: pools}, nil) })
+			return g.with(func(a *app) error {
+				if name != "" {
+					if err := a.cfg.SetWorkerName(name); err != nil {
+						return err
+					}
+				}
+				return a.runRoles(c.Context(), roles{pools: pools}, nil)
+			})
 		},
 	}
+	c.Flags().StringVar(&name, "name", "", "this worker's name, over worker.name (default: the host name)")
 	c.Flags().StringSliceVar(&pools, "pools", task.Pools(), "which work this worker takes")
 	return c
 }
@@ -222,7 +232,7 @@ func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q t
 }
 
 func (a *app) openVisitor(ctx context.Context, cfg worker.Config, limiter *lane.Limiter) (*worker.Visitor, error) {
-	arch, err := a.openArchive(ctx, "worker")
+	arch, err := a.openArchive(ctx, a.workerSpace())
 	if err != nil {
 		return nil, err
 	}

@@ -37,8 +37,8 @@ func TestSecondParentIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	startParent(t, dir)
 	_, err := StartRedis(t.Context(), RedisOptions{Dir: filepath.Join(dir, "redis")})
-	if !errors.Is(err, errInUse) {
-		t.Errorf("Redis: %v, want %v", err, errInUse)
+	if !errors.Is(err, ErrInUse) {
+		t.Errorf("Redis: %v, want %v", err, ErrInUse)
 	}
 	_, err = StartS3(t.Context(), s3Options(t, filepath.Join(dir, "s3")))
 	if err == nil || !strings.Contains(err.Error(), "another S3 server is using this folder") {
