@@ -46,6 +46,8 @@ type Document struct {
 	amounts  map[string]map[string]bool
 	decoySet map[*html.Node]bool
 	titles   []string
+	names    map[string]nameFlags
+	around   map[string]nameFlags
 }
 
 type script struct {
@@ -363,15 +365,12 @@ var centsName = regexp.MustCompile(`(?i)cent(?:s|avos|imes)?\b|decimal|fraction|
 // isCents recognises raised cents ($12<sup>99</sup>): without a mark their
 // digits would join the whole amount's.
 func isCents(n *html.Node) bool {
-	if n.DataAtom != atom.Sup && !centsName.MatchString(attr(n, "class")) {
-		return false
-	}
 	c := n.FirstChild
-	if c == nil || c.NextSibling != nil || c.Type != html.TextNode {
+	if c == nil || c.NextSibling != nil || c.Type != html.TextNode || len(c.Data) > 20 {
 		return false
 	}
 	t := strings.TrimSpace(c.Data)
-	return len(t) == 2 && isDigit(t[0]) && isDigit(t[1])
+	return len(t) == 2 && isDigit(t[0]) && isDigit(t[1]) && (n.DataAtom == atom.Sup || centsName.MatchString(attr(n, "class")))
 }
 
 // writeCentsMark writes the decimal separator that the layout stands for: the

@@ -15,9 +15,59 @@ var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|si
 // asked for now.
 var notPrice = regexp.MustCompile(`(?i)strike|old|was\b|was-|regular|original|list-?price|msrp|rrp|compare|before|previous|crossed|shipping|delivery|unit|per-|saving|save|discount|instal|monthly|finance|coupon|rebate|tax|vat|deposit|threshold|minimum|in-?app|max|filter|range-?slider|total|label|tooltip`)
 
-var priceName = regexp.MustCompile(`(?i)price|preis|prix|precio|prezzo|preco|cena|amount`)
-
 var strikeName = regexp.MustCompile(`(?i)strike|old-?price|was-?price|price-?was|regular-?price|original-?price|list-?price|msrp|compare|crossed|before`)
+
+// nameFlags are what a text of class names says. A page repeats the same few
+// hundred texts a thousand times: they are judged once.
+type nameFlags struct{ decoy, price, notPrice, strike bool }
+
+// Words without which the expressions cannot match: looking for them first is
+// ten times cheaper.
+var (
+	decoyWords = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest"}
+	priceWords = []string{"price", "preis", "prix", "precio", "prezzo", "preco", "cena", "amount"}
+)
+
+func containsAny(s string, words []string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Document) flags(name string) nameFlags {
+	if name == "" {
+		return nameFlags{}
+	}
+	f, ok := d.names[name]
+	if !ok {
+		low := strings.ToLower(name)
+		f = nameFlags{decoy: containsAny(low, decoyWords) && commonDecoy.MatchString(name), price: containsAny(low, priceWords)}
+		if d.names == nil {
+			d.names = map[string]nameFlags{}
+		}
+		d.names[name] = f
+	}
+	return f
+}
+
+// priceFlags judges the names around a price.
+func (d *Document) priceFlags(name string) nameFlags {
+	if name == "" {
+		return nameFlags{}
+	}
+	f, ok := d.around[name]
+	if !ok {
+		f = nameFlags{notPrice: notPrice.MatchString(name), strike: strikeName.MatchString(name)}
+		if d.around == nil {
+			d.around = map[string]nameFlags{}
+		}
+		d.around[name] = f
+	}
+	return f
+}
 
 func classes(n *html.Node) string {
 	var b strings.Builder
@@ -47,7 +97,7 @@ func (d *Document) markCommonDecoys() {
 		case atom.Footer, atom.Nav:
 			d.decoySet[n] = true
 		case atom.Div, atom.Section, atom.Ul, atom.Aside, atom.Ol, atom.Article:
-			if name := classes(n); name != "" && commonDecoy.MatchString(name) {
+			if name := classes(n); d.flags(name).decoy {
 				d.decoySet[n] = true
 			}
 		}
@@ -149,7 +199,7 @@ func (e *extraction) priceSpots() []priceSpot {
 			continue
 		}
 		name := classes(n)
-		if !priceName.MatchString(name) && n.DataAtom != atom.Del && n.DataAtom != atom.S && n.DataAtom != atom.Ins {
+		if !d.flags(name).price && n.DataAtom != atom.Del && n.DataAtom != atom.S && n.DataAtom != atom.Ins {
 			continue
 		}
 		looked++
@@ -197,14 +247,14 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 	}
 	strike := n.DataAtom == atom.Del || n.DataAtom == atom.S
 	for p, i := n, 0; p != nil && i < 4; p, i = p.Parent, i+1 {
-		c := classes(p)
-		if p.DataAtom == atom.Del || p.DataAtom == atom.S || strikeName.MatchString(c) {
+		c := e.doc.priceFlags(classes(p))
+		if p.DataAtom == atom.Del || p.DataAtom == atom.S || c.strike {
 			strike = true
-		} else if i < 2 && notPrice.MatchString(c) {
+		} else if i < 2 && c.notPrice {
 			return priceSpot{}, false
 		}
 	}
-	if m.Symbol == "" && !priceName.MatchString(attr(n, "class")+attr(n, "id")) {
+	if m.Symbol == "" && !containsAny(strings.ToLower(attr(n, "class")+attr(n, "id")), priceWords) {
 		return priceSpot{}, false
 	}
 	return priceSpot{node: n, money: m, text: text, path: cssPath(n), strike: strike}, true
@@ -280,6 +330,9 @@ func (e *extraction) addLabelled() {
 			continue
 		}
 		if elementChildren(n) > 2 {
+			continue
+		}
+		if TextLen(n, 80) > 70 {
 			continue
 		}
 		text := shallowText(n)

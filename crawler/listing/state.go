@@ -1,7 +1,6 @@
 package listing
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -13,10 +12,6 @@ type state struct {
 }
 
 const maxStates = 400
-
-// assignment finds "name = {" and "name({" in scripts. What stands before the
-// value is the state's name, without "window." and the like.
-var assignment = regexp.MustCompile(`([A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*)(?:\[["']([\w$.:-]+)["']\])?\s*(=|\(\s*(?:["'][\w$.:/ -]*["']\s*,\s*)?)\s*(?:(JSON\.parse\(\s*["'` + "`" + `])|([\[{]))`)
 
 // allStates reads the embedded data of the page, once.
 func (d *Document) allStates() []state {
@@ -65,38 +60,124 @@ func (d *Document) scriptStates(text string) {
 	if len(text) < 20 {
 		return
 	}
-	for at := 0; at < len(text) && len(d.states) < maxStates; {
-		m := assignment.FindStringSubmatchIndex(text[at:])
-		if m == nil {
+	for at := 0; at < len(text) && len(d.states) < maxStates && d.nodes > 0; {
+		a, ok := nextAssignment(text, at)
+		if !ok {
 			return
 		}
-		name := text[at+m[2] : at+m[3]]
-		call := text[at+m[6]] == '('
-		if m[4] >= 0 {
-			name += "." + text[at+m[4]:at+m[5]]
-		}
-		start := at + m[1] - 1
-		if m[8] >= 0 {
-			start = at + m[8]
-		}
-		if call && !strings.Contains(name, ".") || strings.HasSuffix(name, ".forEach") {
-			at = start
-			if m[8] >= 0 {
-				at = at + len("JSON.parse(")
-			}
+		if a.name == "" || a.call && !strings.Contains(a.name, ".") || strings.HasSuffix(a.name, ".forEach") {
+			at = a.value + 1
 			continue
 		}
-		l := &literal{src: text, pos: start, nodes: &d.nodes}
+		l := &literal{src: text, pos: a.value, nodes: &d.nodes}
 		t, err := l.value(0)
-		at = max(l.pos, start+1)
+		at = max(l.pos, a.value+1)
 		if t == nil || err != nil && len(t.kids) == 0 || !t.worthKeeping() {
 			continue
 		}
 		for _, p := range []string{"window.", "self.", "globalThis.", "top."} {
-			name = strings.TrimPrefix(name, p)
+			a.name = strings.TrimPrefix(a.name, p)
 		}
-		d.states = append(d.states, state{name, t})
+		d.states = append(d.states, state{a.name, t})
 	}
+}
+
+// assignment is a literal in a script: name = {, name["x"] = {, name({,
+// name("x", { and name = JSON.parse(".
+type assignment struct {
+	name  string
+	value int // where the literal begins
+	call  bool
+}
+
+const jsonParse = "JSON.parse("
+
+// nextAssignment finds the next literal at or after a position, by what stands
+// before its bracket. A regular expression for this cost half of a page's
+// reading.
+func nextAssignment(text string, at int) (assignment, bool) {
+	for i := at; i < len(text); {
+		j := strings.IndexAny(text[i:], "{[")
+		parse := strings.Index(text[i:min(len(text), i+max(j, 0)+1)], jsonParse)
+		if j < 0 {
+			parse = strings.Index(text[i:], jsonParse)
+		}
+		switch {
+		case parse >= 0:
+			j = i + parse
+		case j >= 0:
+			j += i
+		default:
+			return assignment{}, false
+		}
+		if a, ok := assignmentAt(text, j); ok {
+			return a, true
+		}
+		i = j + 1
+	}
+	return assignment{}, false
+}
+
+func assignmentAt(text string, value int) (assignment, bool) {
+	a := assignment{value: value}
+	i := backSpace(text, value)
+	switch {
+	case i > 0 && text[i-1] == '=':
+		i = backSpace(text, i-1)
+		if i > 0 && strings.IndexByte("=!<>+-*/|&", text[i-1]) >= 0 {
+			return a, false
+		}
+		if i > 1 && text[i-1] == ']' { // name["x"]
+			key, start := backQuoted(text, i-1)
+			if start == 0 || text[start-1] != '[' {
+				return a, false
+			}
+			a.name = "." + key
+			i = start - 1
+		}
+	case i > 0 && text[i-1] == '(':
+		a.call = true
+		i--
+	case i > 0 && text[i-1] == ',':
+		_, start := backQuoted(text, backSpace(text, i-1))
+		start = backSpace(text, start)
+		if start == 0 || text[start-1] != '(' {
+			return a, false
+		}
+		a.call = true
+		i = start - 1
+	default:
+		return a, false
+	}
+	i = backSpace(text, i)
+	end := i
+	for i > 0 && end-i < 100 && (isIdent(text[i-1]) && text[i-1] != '-' && text[i-1] != '@' || text[i-1] == '.') {
+		i--
+	}
+	a.name = strings.Trim(text[i:end], ".") + a.name
+	return a, a.name != ""
+}
+
+func backSpace(text string, i int) int {
+	for i > 0 && (text[i-1] == ' ' || text[i-1] == '\n' || text[i-1] == '\t' || text[i-1] == '\r') {
+		i--
+	}
+	return i
+}
+
+// backQuoted reads a short quoted text that ends before i; start is 0 when
+// there is none.
+func backQuoted(text string, i int) (s string, start int) {
+	if i < 2 || text[i-1] != '"' && text[i-1] != '\'' {
+		return "", 0
+	}
+	quote := text[i-1]
+	for j := i - 2; j >= 0 && i-j < 80; j-- {
+		if text[j] == quote {
+			return text[j+1 : i-1], j
+		}
+	}
+	return "", 0
 }
 
 // worthKeeping drops the small options objects of programs.

@@ -108,27 +108,34 @@ func cssRule(path string) string {
 	return path
 }
 
-// pathRule turns an address into a first expression: numbers become groups.
 var number = regexp.MustCompile(`\d{3,}`)
 
+// pathRule turns an address into a first expression: the first number becomes
+// the id, and what is likely a title becomes anything.
 func pathRule(path string) string {
-	rule := regexp.QuoteMeta(path)
-	first := true
-	rule = number.ReplaceAllStringFunc(rule, func(string) string {
-		if first {
-			first = false
-			return `(?P<id>\d+)`
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	rule := "^"
+	for i, part := range parts {
+		if at := number.FindStringIndex(part); at != nil {
+			before, after := "", ""
+			if at[0] > 0 {
+				before = "(?:[^/]*[^/0-9])?"
+			}
+			if ext := strings.LastIndex(part, "."); ext >= at[1] {
+				after = "[^/]*" + regexp.QuoteMeta(part[ext:])
+			}
+			return rule + "/" + before + `(?P<id>\d+)` + after
 		}
-		return `\d+`
-	})
-	if first {
-		parts := strings.Split(strings.Trim(path, "/"), "/")
-		if len(parts) > 1 {
-			return "^/" + regexp.QuoteMeta(parts[0]) + `/(?P<id>[^/]+)`
+		if i == 0 && len(parts) > 1 {
+			rule += "/" + regexp.QuoteMeta(part)
+			continue
 		}
-		return `^/(?P<id>[^/]+)$`
+		if i == len(parts)-1 {
+			return rule + "/(?P<id>[^/]+)"
+		}
+		rule += "/[^/]+"
 	}
-	return "^" + rule
+	return rule
 }
 
 // quote writes a YAML text.
