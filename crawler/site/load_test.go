@@ -170,3 +170,29 @@ func TestEverySite(t *testing.T) {
 		t.Error("generic is the name of the built-in site")
 	}
 }
+
+// TestDocs holds that the file which docs/sites.md shows is one.
+func TestDocs(t *testing.T) {
+	b, err := os.ReadFile("../../docs/sites.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(b), "```yaml\n")
+	example, _, closed := strings.Cut(rest, "```")
+	if !ok || !closed {
+		t.Fatal("docs/sites.md has no YAML block")
+	}
+	set, err := Load(fstest.MapFS{"shop.yaml": {Data: []byte(example)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := set.For("https://www.shop.co.example/item/77?x=1")
+	if m.ItemID != "77" || m.Lane != "shop-uk" || m.Site.Currency != "GBP" || m.Canonical != "https://www.shop.co.example/item/77" {
+		t.Errorf("%+v", m)
+	}
+	for _, f := range []string{"seller_feedback_count", "minimum_order", "strike_price"} {
+		if !strings.Contains(string(b), f) {
+			t.Errorf("the field %s is not documented", f)
+		}
+	}
+}
