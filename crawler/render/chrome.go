@@ -1,9 +1,11 @@
 package render
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -125,7 +127,14 @@ func (c *chrome) start(args []string) (chromedp.Transport, error) {
 		_ = cmd.Wait() // how it ended is seen by the connection
 		close(c.exited)
 	}()
-	return chromedp.NewPipeConn(parentR, parentW), nil
+	return chromedp.NewPipeConn(bigReader{bufio.NewReaderSize(parentR, 256<<10), parentR}, parentW), nil
+}
+
+// bigReader reads in large pieces: messages with pictures have megabytes, and
+// chromedp's own buffer has four kilobytes.
+type bigReader struct {
+	*bufio.Reader
+	io.Closer
 }
 
 // greet waits for the first answer and asks to be told of every new target

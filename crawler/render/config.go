@@ -51,7 +51,7 @@ type Config struct {
 	// StartTimeout bounds the start of a Chrome. Default 60 seconds.
 	StartTimeout time.Duration
 	// Quiet is how long no request may be in flight for the page to count as
-	// settled. Default 400 ms.
+	// settled; half of it after scrolling. Default 300 ms.
 	Quiet time.Duration
 	// IdleWait is how long after its load event a page that is never quiet is
 	// waited for. Default 10 seconds.
@@ -99,7 +99,7 @@ func (c Config) withDefaults() Config {
 		c.StartTimeout = time.Minute
 	}
 	if c.Quiet == 0 {
-		c.Quiet = 400 * time.Millisecond
+		c.Quiet = 300 * time.Millisecond
 	}
 	if c.IdleWait == 0 {
 		c.IdleWait = 10 * time.Second

@@ -28,7 +28,11 @@ const (
 // observe waits for the page and reads it out. ctx is the capture's whole
 // time, deadline the part for loading and settling.
 func (v *visit) observe(ctx, deadline context.Context, p *phases) {
-	settled := v.settle(deadline, v.cfg.IdleWait)
+	settled := v.settle(deadline, v.cfg.IdleWait, v.cfg.Quiet)
+	if settled == nil && v.idle(deadline) {
+		// What the page did meanwhile may have started more.
+		settled = v.settle(deadline, v.cfg.IdleWait, v.cfg.Quiet)
+	}
 	p.done("load")
 	if !v.readable(ctx, deadline, settled) {
 		v.drain(ctx)
@@ -63,9 +67,10 @@ func (v *visit) end(o capture.Outcome, why string) {
 }
 
 // settle waits until the page is loaded and quiet, or it is clear that it will
-// not be; idle is how long a loaded page may be without becoming quiet. It
-// returns what ended the wait, nil when the page settled.
-func (v *visit) settle(ctx context.Context, idle time.Duration) error {
+// not be; idle is how long a loaded page may be without becoming quiet, quiet
+// how long no request may be in flight. It returns what ended the wait, nil when
+// the page settled.
+func (v *visit) settle(ctx context.Context, idle, quiet time.Duration) error {
 	var loadedAt time.Time
 	return v.waitFor(ctx, func() (bool, time.Duration) {
 		if o, _ := v.ended(); o != "" || v.rec.over || v.docs > maxDocs {
@@ -90,9 +95,26 @@ func (v *visit) settle(ctx context.Context, idle time.Duration) error {
 		} else if len(v.rec.inFlight) > 0 {
 			return false, over
 		}
-		left := v.cfg.Quiet - now.Sub(later(v.rec.idleSince, loadedAt))
+		left := quiet - now.Sub(later(v.rec.idleSince, loadedAt))
 		return left <= 0, left
 	})
+}
+
+// idleJS resolves when the page's main thread has nothing urgent to do.
+const idleJS = `() => new Promise(r => requestIdleCallback(() => r(0), {timeout: 1000}))`
+
+// idle waits until the page's scripts pause; it reports whether there is a page
+// that can tell.
+func (v *visit) idle(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var shown bool
+	v.lock(func() { shown = v.docs > 0 && !v.errPage && v.crashed == "" && !v.rec.over })
+	if !shown {
+		return false
+	}
+	_, err := eval[int](ctx, v, idleJS)
+	return err == nil
 }
 
 func later(a, b time.Time) time.Time {

@@ -117,7 +117,7 @@ func (v *visit) scroll(ctx, deadline context.Context) {
 		return
 	}
 	if steps > 0 {
-		_ = v.settle(ctx, v.cfg.IdleWait/2) // what is still loading is listed at the end
+		_ = v.settle(ctx, v.cfg.IdleWait/2, v.cfg.Quiet/2) // what is still loading is listed at the end
 	}
 	pending, err := eval[int](ctx, v, imagesJS, 3000)
 	if err == nil && pending > 0 {
@@ -169,7 +169,7 @@ func (v *visit) dismiss(ctx, deadline context.Context) {
 		}, nil)
 	}
 	v.lock(func() { v.res.Evidence = append(v.res.Evidence, "a banner was dismissed by "+at.Selector) })
-	_ = v.settle(ctx, v.cfg.IdleWait/2)
+	_ = v.settle(ctx, v.cfg.IdleWait/2, v.cfg.Quiet/2)
 }
 
 // readJS serialises the document as it stands, open shadow roots included.

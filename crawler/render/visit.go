@@ -49,6 +49,7 @@ type visit struct {
 	frames   map[cdp.FrameID]bool
 	world    worldRef
 
+	unread  int64         // messages of the browser that were undecodable before
 	changed chan struct{} // one slot: something happened
 }
 
@@ -65,7 +66,7 @@ func newVisit(cfg Config, ch *chrome, req Request) *visit {
 		rec:   newRecorder(req, cfg.Now),
 		known: map[target.ID]target.SessionID{}, kinds: map[target.SessionID]string{},
 		frames:  map[cdp.FrameID]bool{},
-		changed: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), unread: ch.conn.undecodable.Load(),
 	}
 	v.res.Browser, v.res.Flags, v.res.Sandboxed = ch.product, ch.flags, ch.sandboxed
 	v.res.UserAgent, v.res.Viewport = ch.userAgent, req.viewport()
@@ -262,6 +263,9 @@ func (v *visit) finish() {
 	r.Missing = append(r.Missing, v.rec.misses...)
 	if n := v.in.lost(); n > 0 {
 		r.miss("event", "", fmt.Sprintf("%d console or socket messages came faster than they could be kept", n))
+	}
+	if n := v.ch.conn.undecodable.Load() - v.unread; n > 0 {
+		r.miss("event", "", fmt.Sprintf("%d messages of the browser, of this capture or another one, could not be read", n))
 	}
 	for _, err := range v.rec.kept.errs {
 		v.cfg.Log.Warn("a body stays in memory", "error", err)
