@@ -56,12 +56,14 @@ type app struct {
 	vault   vault.Vault
 	custody *custody.Log
 	notary  *archive.Notary
+	sealer  *seal.Sealer
 	archive *archive.Archive
 	sites   *site.Set
 	guard   *egress.Guard
 	render  *render.Renderer
 	chrome  string // the browser's version and path
 	crawler *crawler.Crawler
+	meters  *meters // what this process did, for /metrics
 
 	spool, tmp string // this process's own folders, see claim
 
@@ -76,7 +78,7 @@ type app struct {
 
 // newApp makes an app with nothing opened yet.
 func newApp(cfg *configs.Config, s streams) *app {
-	a := &app{cfg: cfg, s: s, ids: capture.NewIDSource(time.Now, rand.Reader)}
+	a := &app{cfg: cfg, s: s, ids: capture.NewIDSource(time.Now, rand.Reader), meters: newMeters()}
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // validated on loading
 	o := &slog.HandlerOptions{Level: level}
@@ -166,6 +168,7 @@ func (a *app) openVault(ctx context.Context) (vault.Vault, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Observe = a.meters.vaultCall
 	v, err := s3vault.Open(ctx, cfg, a.log)
 	if err != nil {
 		return nil, err
@@ -259,7 +262,7 @@ func (a *app) openNotary(ctx context.Context) (*archive.Notary, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.notary = archive.NewNotary(a.custody, sealer, a.log)
+	a.sealer, a.notary = sealer, archive.NewNotary(a.custody, sealer, a.log)
 	return a.notary, nil
 }
 
@@ -461,14 +464,14 @@ func (a *app) openCrawler(ctx context.Context, wantChrome bool) (*crawler.Crawle
 	}
 	deps := crawler.Deps{
 		Guard: guard, Sites: sites, IDs: a.ids, Now: time.Now, Log: a.log,
-		Fetcher: fetch.New(fetch.Config{MaxBytes: int64(a.cfg.Crawler.MaxBody), SpoolDir: tmp}),
+		Fetcher: meteredFetcher{fetch.New(fetch.Config{MaxBytes: int64(a.cfg.Crawler.MaxBody), SpoolDir: tmp}), a.meters},
 	}
 	if wantChrome {
 		r, err := a.openRenderer(ctx)
 		if err != nil {
 			return nil, err
 		}
-		deps.Renderer = r
+		deps.Renderer = meteredRenderer{r, a.meters}
 	}
 	a.crawler, err = crawler.New(crawler.Config{
 		UserAgent: a.userAgent(), Deadline: a.cfg.Crawler.Deadline.D(), MaxBody: int64(a.cfg.Crawler.MaxBody),

@@ -1,97 +1,137 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/vault"
+	"github.com/trawlmark/trawlmark/worker/task"
 )
 
-// metricsHandler serves /metrics, /healthz (the process works) and /readyz
-// (what it stands on answers).
-func (a *app) metricsHandler() http.Handler {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.collector())
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := a.db.PingContext(r.Context()); err != nil {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_ = json.NewEncoder(w).Encode(map[string]string{"database": "does not answer"})
-			return
-		}
-		fmt.Fprintln(w, "ready")
+// meters counts what this process does. Its labels have values from closed
+// sets only: no host, URL, watch, lane or seller is ever one, so that the
+// number of series does not grow with what is crawled. docs/operating.md lists
+// them all, a test holds it.
+type meters struct {
+	reg *prometheus.Registry
+
+	visits     *prometheus.CounterVec // outcome
+	visit      prometheus.Histogram
+	response   prometheus.Histogram
+	phase      *prometheus.HistogramVec // phase
+	renders    *prometheus.CounterVec   // sandbox
+	crashes    prometheus.Counter
+	vaultCalls *prometheus.CounterVec   // op, result
+	vaultTook  *prometheus.HistogramVec // op
+	vaultBytes *prometheus.CounterVec   // op
+	vaultAgain *prometheus.CounterVec   // op
+}
+
+// newMeters makes meters with a registry of their own.
+func newMeters() *meters {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "trawlmark", Name: name, Help: help}
+	}
+	histogram := func(name, help string, buckets ...float64) prometheus.HistogramOpts {
+		return prometheus.HistogramOpts{Namespace: "trawlmark", Name: name, Help: help, Buckets: buckets}
+	}
+	m := &meters{
+		reg:      prometheus.NewRegistry(),
+		visits:   prometheus.NewCounterVec(counter("visits_total", "Visits this process made, by outcome."), []string{"outcome"}),
+		visit:    prometheus.NewHistogram(histogram("visit_seconds", "One visit from its first request to its reading, politeness included.", .1, .25, .5, 1, 2.5, 5, 10, 20, 45, 90, 180)),
+		response: prometheus.NewHistogram(histogram("response_seconds", "How long sites took to answer, from the request to the first byte.", .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)),
+		phase: prometheus.NewHistogramVec(histogram("phase_seconds", "Parts of a capture: robots, fetch, render and its steps, prepare (to disk), store (to the vault).",
+			.005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 90), []string{"phase"}),
+		renders:    prometheus.NewCounterVec(counter("renders_total", "Pages this process looked at in Chrome, by whether Chrome ran in its sandbox."), []string{"sandbox"}),
+		crashes:    prometheus.NewCounter(counter("render_crashes_total", "Pages that crashed or hung Chrome, and Chromes that did not start.")),
+		vaultCalls: prometheus.NewCounterVec(counter("vault_calls_total", "Calls of the storage by operation and result."), []string{"op", "result"}),
+		vaultTook:  prometheus.NewHistogramVec(histogram("vault_seconds", "How long calls of the storage took, repetitions included.", .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30), []string{"op"}),
+		vaultBytes: prometheus.NewCounterVec(counter("vault_bytes_total", "Bytes of the objects of calls that succeeded."), []string{"op"}),
+		vaultAgain: prometheus.NewCounterVec(counter("vault_retries_total", "Requests that were sent again."), []string{"op"}),
+	}
+	for _, o := range capture.Outcomes() { // known from the start: a rate needs a zero to rise from
+		m.visits.WithLabelValues(string(o))
+	}
+	for _, s := range []string{"on", "off"} {
+		m.renders.WithLabelValues(s)
+	}
+	for _, op := range []string{vault.OpPut, vault.OpGet} {
+		m.vaultCalls.WithLabelValues(op, "ok")
+		m.vaultCalls.WithLabelValues(op, "unavailable")
+		m.vaultBytes.WithLabelValues(op)
+		m.vaultAgain.WithLabelValues(op)
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "trawlmark", Name: "build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
-	return mux
+	build.Set(1)
+	m.reg.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
+		m.visits, m.visit, m.response, m.phase, m.renders, m.crashes, m.vaultCalls, m.vaultTook, m.vaultBytes, m.vaultAgain,
+	)
+	return m
 }
 
-// ledgerCollector reads the ledger's maintained counts when it is scraped.
-type ledgerCollector struct {
-	a                                      *app
-	jobs, outcomes, findings, spool, build *prometheus.Desc
-}
-
-func (a *app) collector() *ledgerCollector {
-	d := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("trawlmark_"+name, help, labels, nil)
+// vaultCall is s3vault.Config.Observe.
+func (m *meters) vaultCall(op string, took time.Duration, attempts int, bytes int64, err error) {
+	m.vaultCalls.WithLabelValues(op, vaultResult(err)).Inc()
+	m.vaultTook.WithLabelValues(op).Observe(took.Seconds())
+	if attempts > 1 {
+		m.vaultAgain.WithLabelValues(op).Add(float64(attempts - 1))
 	}
-	return &ledgerCollector{
-		a, d("jobs", "Jobs by kind and state.", "kind", "state"), d("visits", "Visits by outcome.", "outcome"),
-		d("findings", "Findings by state.", "state"), d("spool_bytes", "Bytes of captures that wait for storage."),
-		d("build_info", "The version that runs.", "version"),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (c *ledgerCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.jobs, c.outcomes, c.findings, c.spool, c.build} {
-		ch <- d
+	if err == nil && bytes > 0 {
+		m.vaultBytes.WithLabelValues(op).Add(float64(bytes))
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (c *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := timeout(5 * time.Second)
-	defer cancel()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	gauge(c.build, 1, version)
-	counts, err := c.a.ledger.Counts(ctx, capture.ID{})
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(c.jobs, err)
-		return
-	}
-	for kind, states := range counts {
-		for state, n := range states {
-			gauge(c.jobs, float64(n), string(kind), string(state))
+// vaultResult is the closed set of the label result. That an object exists
+// already, is locked or is not there are answers, not faults.
+func vaultResult(err error) string {
+	for _, r := range []struct {
+		err  error
+		name string
+	}{
+		{nil, "ok"}, {vault.ErrExists, "exists"}, {vault.ErrNotFound, "not_found"}, {vault.ErrLocked, "locked"}, {vault.ErrShorter, "shorter"},
+		{vault.ErrDigest, "digest"}, {vault.ErrUnsupported, "unsupported"}, {vault.ErrBadKey, "bad_key"}, {vault.ErrUnavailable, "unavailable"},
+	} {
+		if errors.Is(err, r.err) {
+			return r.name
 		}
 	}
-	outcomes, err := c.a.ledger.OutcomeCounts(ctx, capture.ID{})
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(c.outcomes, err)
-		return
+	return "error"
+}
+
+// metricsHandler serves /metrics, /healthz (this process works) and /readyz
+// (what it stands on answers). Call it after everything the roles need is open.
+func (a *app) metricsHandler(r roles, rdb redis.UniversalClient) http.Handler {
+	reg := prometheus.NewRegistry()
+	if a.archive != nil {
+		reg.MustRegister(newSpoolCollector(a.archive.Backlog))
 	}
-	for o, n := range outcomes {
-		gauge(c.outcomes, float64(n), string(o))
+	if r.dispatcher {
+		// Of the whole fleet, so told by the dispatchers alone: a thousand
+		// workers would each ask the database for the same numbers.
+		reg.MustRegister(newFleetCollector(fleet{
+			ledger: a.ledger, queue: task.NewClient(rdb, 0), sealer: a.sealer, waiting: a.waiting,
+			patience: 5 * time.Second, now: time.Now, log: a.log,
+		}))
 	}
-	findings, err := c.a.ledger.FindingCounts(ctx, capture.ID{})
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(c.findings, err)
-		return
-	}
-	for s, n := range findings {
-		gauge(c.findings, float64(n), string(s))
-	}
-	if c.a.archive != nil {
-		used, _ := c.a.archive.Backlog()
-		gauge(c.spool, float64(used))
-	}
+	h := newHealth(r, a.healthParts(rdb), time.Now)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{a.meters.reg, reg}, promhttp.HandlerOpts{
+		// What can be told is told, also while a part is away.
+		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,
+	}))
+	mux.HandleFunc("GET /healthz", h.live)
+	mux.HandleFunc("GET /readyz", h.ready)
+	return mux
 }

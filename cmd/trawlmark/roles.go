@@ -143,7 +143,7 @@ func (a *app) runRoles(ctx context.Context, r roles, ready started) error {
 		}
 	}
 	if a.cfg.Metrics.Listen != "" {
-		a.goServe(gctx, g, a.cfg.Metrics.Listen, a.metricsHandler())
+		a.goServe(gctx, g, a.cfg.Metrics.Listen, a.metricsHandler(r, rdb))
 	}
 	if ready != nil {
 		ready()
@@ -241,7 +241,7 @@ func (a *app) openVisitor(ctx context.Context, cfg worker.Config, limiter *lane.
 		return nil, err
 	}
 	return worker.NewVisitor(cfg, worker.VisitorDeps{
-		Ledger: a.ledger, Crawler: cr, Archive: arch, Anchors: a.notary, Lanes: limiter, Sites: a.sites, IDs: a.ids, Now: time.Now, Log: a.log,
+		Ledger: a.ledger, Crawler: meteredCrawler{cr, a.meters}, Archive: meteredArchive{arch, a.meters}, Anchors: a.notary, Lanes: limiter, Sites: a.sites, IDs: a.ids, Now: time.Now, Log: a.log,
 	})
 }
 

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/crawler"
+	"github.com/trawlmark/trawlmark/crawler/fetch"
+	"github.com/trawlmark/trawlmark/crawler/render"
+	"github.com/trawlmark/trawlmark/worker"
+)
+
+// What follows measures the parts a visit goes through by standing around
+// them: they know nothing of metrics.
+
+type meteredCrawler struct {
+	worker.Crawler
+	m *meters
+}
+
+func (c meteredCrawler) Visit(ctx context.Context, q crawler.Request) *crawler.Result {
+	began := time.Now()
+	r := c.Crawler.Visit(ctx, q)
+	c.m.visit.Observe(time.Since(began).Seconds())
+	if r.Capture != nil && r.Capture.Outcome.Valid() {
+		c.m.visits.WithLabelValues(string(r.Capture.Outcome)).Inc()
+	}
+	if r.ResponseTime > 0 {
+		c.m.response.Observe(r.ResponseTime.Seconds())
+	}
+	return r
+}
+
+type meteredFetcher struct {
+	crawler.Fetcher
+	m *meters
+}
+
+func (f meteredFetcher) Fetch(ctx context.Context, q fetch.Request) *fetch.Result {
+	defer f.m.took("fetch", time.Now())
+	return f.Fetcher.Fetch(ctx, q)
+}
+
+func (f meteredFetcher) Robots(ctx context.Context, q fetch.Request) *fetch.Result {
+	defer f.m.took("robots", time.Now())
+	return f.Fetcher.Robots(ctx, q)
+}
+
+type meteredRenderer struct {
+	crawler.Renderer
+	m *meters
+}
+
+func (r meteredRenderer) Render(ctx context.Context, q render.Request) *render.Result {
+	began := time.Now()
+	res := r.Renderer.Render(ctx, q)
+	r.m.took("render", began)
+	for _, p := range res.Phases {
+		r.m.phase.WithLabelValues("render_" + p.Name).Observe(p.Took.Seconds())
+	}
+	if res.Outcome == capture.RenderCrash {
+		r.m.crashes.Inc()
+	}
+	if res.Browser != "" { // a Chrome did look
+		sandbox := "off"
+		if res.Sandboxed {
+			sandbox = "on"
+		}
+		r.m.renders.WithLabelValues(sandbox).Inc()
+	}
+	return res
+}
+
+type meteredArchive struct {
+	worker.Archive
+	m *meters
+}
+
+func (a meteredArchive) Prepare(ctx context.Context, c *capture.Capture, d archive.Description, note json.RawMessage) (*archive.Pending, error) {
+	defer a.m.took("prepare", time.Now())
+	return a.Archive.Prepare(ctx, c, d, note)
+}
+
+func (a meteredArchive) Store(ctx context.Context, p *archive.Pending) (archive.Receipt, error) {
+	defer a.m.took("store", time.Now())
+	return a.Archive.Store(ctx, p)
+}
+
+func (m *meters) took(phase string, began time.Time) {
+	m.phase.WithLabelValues(phase).Observe(time.Since(began).Seconds())
+}
+
+// spoolCollector tells what waits on this machine's disk for the storage.
+type spoolCollector struct {
+	backlog     func() (used, limit int64)
+	used, limit *prometheus.Desc
+}
+
+func newSpoolCollector(backlog func() (used, limit int64)) *spoolCollector {
+	return &spoolCollector{
+		backlog,
+		prometheus.NewDesc("trawlmark_spool_bytes", "Bytes of captures that wait on this machine's disk for the storage.", nil, nil),
+		prometheus.NewDesc("trawlmark_spool_limit_bytes", "Bytes that may wait (worker.spool_limit); visits pause beyond.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.used; ch <- c.limit }
+
+// Collect implements prometheus.Collector.
+func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
+	used, limit := c.backlog()
+	ch <- prometheus.MustNewConstMetric(c.used, prometheus.GaugeValue, float64(used))
+	ch <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(limit))
+}
