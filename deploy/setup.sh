@@ -86,8 +86,9 @@ if [ "$what" = test ]; then
     if [ ! -f .npm/done-1 ]; then
         say "installing the independent readers (npm: warcio, @harvard-lil/js-wacz, replaywebpage) into .npm/"
         mkdir -p .npm
-        (cd .npm && { [ -f package.json ] || echo '{"private":true}' >package.json; } &&
-            npm install --no-audit --no-fund --loglevel=error warcio @harvard-lil/js-wacz replaywebpage >npm.log 2>&1) || {
+        # warcio is pinned below the version js-wacz and replaywebpage would take: registries lag behind.
+        echo '{"private":true,"dependencies":{"warcio":"2.4.11","@harvard-lil/js-wacz":"0.1.6","replaywebpage":"2.3.15"},"overrides":{"warcio":"2.4.11"}}' >.npm/package.json
+        (cd .npm && npm install --no-audit --no-fund --loglevel=error >npm.log 2>&1) || {
             fail "the independent readers could not be installed by npm; its words are in .npm/npm.log"
             exit 1
         }
