@@ -28,6 +28,9 @@ var (
 	priceWords = []string{"price", "preis", "prix", "precio", "prezzo", "preco", "cena", "amount"}
 )
 
+// plainName writes class names the way the expressions expect them.
+var plainName = strings.NewReplacer("_", "-")
+
 func containsAny(s string, words []string) bool {
 	for _, w := range words {
 		if strings.Contains(s, w) {
@@ -60,7 +63,7 @@ func (d *Document) priceFlags(name string) nameFlags {
 	}
 	f, ok := d.around[name]
 	if !ok {
-		f = nameFlags{notPrice: notPrice.MatchString(name), strike: strikeName.MatchString(name)}
+		f = nameFlags{notPrice: notPrice.MatchString(plainName.Replace(name)), strike: strikeName.MatchString(plainName.Replace(name))}
 		if d.around == nil {
 			d.around = map[string]nameFlags{}
 		}
@@ -239,10 +242,16 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 		return priceSpot{}, false
 	}
 	m, err := ParsePrice(text, Hint{Currencies: e.hints("")})
+	if err == nil && m.Symbol == "" { // a bare number must be all there is
+		m, err = ParsePrice(text, Hint{Currencies: e.hints(""), Alone: true})
+	}
 	if err != nil || m.Amount.IsZero() {
 		return priceSpot{}, false
 	}
 	if nums := scanNumbers(plainDigits(text)); len(nums) > 1 && m.High == nil && !sameNumbers(nums) {
+		return priceSpot{}, false
+	}
+	if hidden(n) {
 		return priceSpot{}, false
 	}
 	strike := n.DataAtom == atom.Del || n.DataAtom == atom.S
@@ -258,6 +267,22 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 		return priceSpot{}, false
 	}
 	return priceSpot{node: n, money: m, text: text, path: cssPath(n), strike: strike}, true
+}
+
+var hiddenClass = regexp.MustCompile(`(?i)(?:^|\s)(?:hide|hidden|d-none|is-hidden|u-hidden|display-none)(?:$|\s)`)
+
+// hidden reports an element that the page's own marks hide, as far as that is
+// seen without its style sheets.
+func hidden(n *html.Node) bool {
+	for p, i := n, 0; p != nil && i < 5; p, i = p.Parent, i+1 {
+		if _, ok := lookup(p, "hidden"); ok || hiddenClass.MatchString(attr(p, "class")) {
+			return true
+		}
+		if style := strings.ReplaceAll(attr(p, "style"), " ", ""); strings.Contains(style, "display:none") {
+			return true
+		}
+	}
+	return false
 }
 
 // sameNumbers reports whether a text repeats one number: once for the eye and
@@ -316,6 +341,9 @@ var labels = map[string]FieldName{
 	"min. order": MinimumOrder, "minimum order": MinimumOrder, "moq": MinimumOrder, "起批量": MinimumOrder,
 }
 
+// nextLabel finds where the next "Label: value" begins in a run of them.
+var nextLabel = regexp.MustCompile(`\s\p{L}[\p{L} ]{1,20}:\s`)
+
 // addLabelled reads definition lists, two-cell table rows and "label: value"
 // pairs.
 func (e *extraction) addLabelled() {
@@ -346,7 +374,10 @@ func (e *extraction) addLabelled() {
 			continue
 		}
 		value := labelledValue(n, text)
-		if value == "" || len(value) > 120 || e.doc.inDecoy(n) {
+		if m := nextLabel.FindStringIndex(value); m != nil {
+			value = strings.TrimSpace(value[:m[0]])
+		}
+		if value == "" || len(value) > 120 || strings.ContainsAny(value, "?？") || e.doc.inDecoy(n) {
 			continue
 		}
 		count++

@@ -158,6 +158,8 @@ func (e *extraction) normalise(f FieldName, raw string) string {
 		return count(v)
 	case GTIN:
 		return gtin(v)
+	case Rating:
+		return rating(v)
 	case Description:
 		return clipRunes(v, maxRaw)
 	}

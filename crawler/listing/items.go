@@ -254,6 +254,26 @@ func (e *extraction) addItem(it *item, v vocabulary) {
 	e.addItemOffer(offers, v, text)
 }
 
+// addItemAvailability says that a product is in stock when one of its variants
+// is.
+func (e *extraction) addItemAvailability(o *item, v vocabulary) {
+	best := ""
+	for _, p := range o.props {
+		if p.name != "availability" {
+			continue
+		}
+		if a := availability(p.value); best == "" || a == "in_stock" || a == "limited" {
+			best = p.value
+		}
+		if availability(best) == "in_stock" {
+			break
+		}
+	}
+	if best != "" {
+		e.add(Candidate{Field: Availability, Raw: best, Source: v.source, Path: "availability", Confidence: v.confidence})
+	}
+}
+
 func (e *extraction) addItemOffer(o *item, v vocabulary, text func(FieldName, *item, float64, ...string)) {
 	cur, _ := o.prop("priceCurrency")
 	if cur.value != "" {
@@ -273,7 +293,7 @@ func (e *extraction) addItemOffer(o *item, v vocabulary, text func(FieldName, *i
 		}
 		e.addPrice(Price, p.value, "", cur.value, v.source, "offers.price", conf)
 	}
-	text(Availability, o, v.confidence, "availability")
+	e.addItemAvailability(o, v)
 	text(Condition, o, v.confidence, "itemCondition")
 	text(SellerName, o, .7, "seller")
 	if s, ok := o.prop("seller"); ok && s.item != nil {

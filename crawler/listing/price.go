@@ -3,6 +3,7 @@ package listing
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -51,7 +52,7 @@ const maxPriceText = 400
 // any separators. It never takes a percentage, a date or a plain word for one;
 // "free" is no price either, because shipping is what is usually free.
 func ParsePrice(text string, hint Hint) (Money, error) {
-	text = clipRunes(plainDigits(text), maxPriceText)
+	text = apart.ReplaceAllString(clipRunes(plainDigits(text), maxPriceText), "$1$2$3$4")
 	context := clipRunes(plainDigits(hint.Context), maxPriceText)
 	nums := scanNumbers(text)
 	var marks []mark
@@ -85,6 +86,9 @@ func ParsePrice(text string, hint Hint) (Money, error) {
 	m.High = rangeEnd(text, nums, i, marks, hint, m)
 	return m, nil
 }
+
+// apart is an amount whose parts stood on lines of their own: "14 . 99".
+var apart = regexp.MustCompile(`(\d) ([.,]) (\d\d)(\D|$)`)
 
 // refine gives the currency another look: "$1,190.00 AUD" is AUD, and a price
 // without a currency takes the one of its context.

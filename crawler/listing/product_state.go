@@ -11,7 +11,7 @@ var (
 	stateBrand    = []string{"brand", "brandName", "brand_name", "manufacturer"}
 	stateSeller   = []string{"sellerName", "seller_name", "shopName", "shop_name", "storeName", "store_name", "sellerNick", "vendor"}
 	stateSellerID = []string{"sellerId", "seller_id", "shopId", "shop_id", "storeId", "userId"}
-	stateSellerIn = []string{"seller", "shop", "store", "merchant", "user", "owner"}
+	stateSellerIn = []string{"seller", "shop", "merchant", "user", "owner"}
 	stateStrike   = []string{"originalPrice", "original_price", "listPrice", "list_price", "compareAtPrice", "compare_at_price", "regularPrice", "wasPrice", "strikePrice"}
 	stateStock    = []string{"stock", "stockQuantity", "availableQuantity", "available_quantity", "inventory", "quantityAvailable"}
 	stateSold     = []string{"soldCount", "sold_count", "sold", "historicalSold", "historical_sold", "sold_quantity", "orderCount"}

@@ -96,8 +96,15 @@ func conflict(f FieldName, best Candidate, list []Candidate) string {
 	case Description, Category, ItemID, Model, SellerURL, Rating, ReviewCount:
 		return ""
 	}
+	seen := map[string]bool{best.Source: true}
 	for _, c := range list {
-		if c.Confidence < .3 || agree(f, best, c) {
+		// Only the best of each other source speaks; what merely looks like a
+		// price somewhere on the page contradicts no rule.
+		if c.Confidence < .3 || seen[c.Source] || f == Price && c.Source == "dom" && (best.Source == "adapter" || c.Confidence < .55) {
+			continue
+		}
+		seen[c.Source] = true
+		if agree(f, best, c) {
 			continue
 		}
 		other := c.Raw

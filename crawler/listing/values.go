@@ -3,6 +3,8 @@ package listing
 import (
 	"regexp"
 	"strings"
+
+	"github.com/shopspring/decimal"
 )
 
 // availability reads schema.org's names, and the words of pages.
@@ -94,6 +96,18 @@ func count(v string) string {
 }
 
 var wholeCount = regexp.MustCompile(`^\d+$|^\d{1,3}(?:[.,\s'’]\d{2,3})+$|^\d+\.0+$`)
+
+var ratingNumber = regexp.MustCompile(`\d+(?:[.,]\d+)?`)
+
+// rating reads the first number of a text, with at most two decimals.
+func rating(v string) string {
+	m := ratingNumber.FindString(plainDigits(v))
+	d, err := decimal.NewFromString(strings.Replace(m, ",", ".", 1))
+	if err != nil || len(m) > 80 || d.GreaterThan(decimal.NewFromInt(1000)) {
+		return ""
+	}
+	return d.Round(2).String()
+}
 
 // gtin accepts 8, 12, 13 or 14 digits (GS1 General Specifications 7.9) and
 // ISBN-10. The check digit is not required: a wrong one is itself a signal.

@@ -6,6 +6,10 @@ import "github.com/trawlmark/trawlmark/crawler/listing"
 // stand in the scripts of pages that are not blocked.
 const challengeTitle = `^\W*(?:just a moment|attention required|one moment,? please|please wait\.{3}|checking (?:your|if the) |ddos-guard|ddos protection|access to this page has been denied|pardon our interruption|robot or human|robot check|are you (?:a )?(?:human|robot)|human verification|security (?:check|challenge|measure|verification|checkpoint)|(?:re)?captcha|bot (?:verification|check)|verify (?:you|your|that|to)|verifying (?:you|that)|verification required|access (?:to .{3,60} )?(?:was |has been |is )?(?:denied|blocked)|request (?:blocked|rejected|could not be satisfied)|you have been blocked|blocked$|unusual traffic|vercel security checkpoint|client challenge|radware|are you human|please verify|let'?s confirm you are human|sicherheits(?:überprüfung|check)|vérification de sécurité|verificaci[oó]n de seguridad|verificação de segurança|验证码|安全验证|滑动验证|人机验证|访问验证|身份验证|亲，访问被拒绝|访问被拒绝|アクセス(?:が)?(?:拒否|集中)|ロボットではない|проверка (?:браузера|безопасности)|доступ (?:ограничен|запрещ))|(?:captcha interception|验证码拦截|bot manager captcha|\brecaptcha|hcaptcha|- security check)\W*$`
 
+// challengeText are the sentences of challenges, only believed on a page that
+// says little else.
+const challengeText = `^\W*(?:sorry, we (?:just need to make sure|have detected unusual)|(?:we have|our systems have) detected unusual traffic|enter the characters you see|type the characters you see|press (?:&|and) hold|(?:please )?(?:verify|confirm|prove)(?: that)? you(?:'re| are)(?: a)? (?:not a robot|human)|please (?:complete|solve) the (?:captcha|security check|puzzle)|checking your browser|to continue, please (?:type|solve|verify)|click the button below to continue shopping|geben sie die (?:angezeigten )?zeichen|bitte bestätigen sie, dass sie kein roboter|introduce los caracteres|saisissez les caractères|inserisci i caratteri|confirma que (?:no )?eres (?:un )?(?:robot|humano)|digite os caracteres|休息会呗|亲，访问被拒绝|请(?:按住滑块|拖动下方滑块|完成(?:安全)?验证)|画像に表示されている文字|ロボットではないことを|ขออภัยเราตรวจพบ|rất tiếc, hệ thống của chúng tôi đã phát hiện|подтвердите, что вы не робот|(?:der )?zugriff auf diese seite wurde (?:blockiert|gesperrt))`
+
 // Titles of login pages, at the beginning or as the last part.
 const loginTitle = `^\W*(?:log[ -]?in|sign[ -]?in|anmelden|einloggen|anmeldung|iniciar sesi[oó]n|inicia sesi[oó]n|ingresa|identif[ií]cate|connexion|se connecter|identifiez-vous|accedi|iniciar sessão|entrar|fazer login|inloggen|zaloguj|logowanie|登录|登錄|登入|会员登录|ログイン|サインイン|로그인|đăng nhập|เข้าสู่ระบบ|masuk|log masuk|вход|войти|giriş|تسجيل الدخول)(?:$|[^\p{L}])|[|·–—-]\s*(?:log ?in|sign ?in|anmelden|登录|登入|ログイン|login)\W*$|^(?:.{0,20})(?:登录|登錄|ログイン)$`
 
@@ -20,10 +24,12 @@ func genericMarkers() Markers {
 			{Form: `validateCaptcha|/cdn-cgi/(?:l/chk|challenge)|__cf_chl|/splashui/|distil_r_|/punish\b|_Incapsula_`},
 			{CSS: `#challenge-form, #challenge-running, #cf-challenge-running, #cf-please-wait, #px-captcha, #baxia-punish, #sec-if-cpt-container, #challenge-container[class], #ddg-captcha, #nc_1_wrapper, iframe[src*="_Incapsula_Resource"], iframe[src*="captcha-delivery.com"], iframe[src*="geo.captcha"], #cmsg + script, meta[name="captcha-bypass"], #recaptcha-form`},
 			{CSS: `script[src*="captcha-delivery.com/c.js"], script[src*="captcha-delivery.com/i.js"], script[src*="/149e9513-01fa-4fb0-aad4-566afd725d1b/"], script[src*="token.awswaf.com"]`, Text: shortPage},
+			{Short: true, CSS: `h1, h2, h3, h4, p, div, span, strong`, Text: challengeText},
 			{Script: `_____tmd_____|/punish\?x5secdata|window\.gokuProps|window\.KPSDK|__cf_chl_opt|_cf_chl_opt|/px-captcha|_Incapsula_Resource|captcha-delivery\.com|var dd=\{`},
 			{URL: `/(?:punish|_____tmd_____|splashui/(?:challenge|captcha)|cdn-cgi/challenge|verify/(?:traffic|captcha)|errors/validatecaptcha|px/captcha|account-verification|blocked\?|bgn_verification|captcha)(?:[/?.]|$)|^https?://(?:validate|captcha)\.|x5secdata=`},
 		},
 		Login: []Marker{
+			{Short: true, CSS: `form input[type="password"]`, Form: `(?i)log[-_]?in|sign[-_]?in|session|passport`},
 			{Title: loginTitle},
 			{URL: loginURL},
 		},

@@ -40,6 +40,9 @@ func (p *page) marks(own, generic []Marker, what string) (string, bool) {
 
 // holds checks one marker.
 func (p *page) holds(m *Marker) (string, bool) {
+	if m.Short && len(listing.Clean(p.doc.Visible())) > 1500 {
+		return "", false
+	}
 	var parts []string
 	if m.title != nil {
 		if !m.title.MatchString(p.doc.Title()) {

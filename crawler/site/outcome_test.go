@@ -46,6 +46,8 @@ func TestOutcomes(t *testing.T) {
 		{"DataDome", Page{URL: "https://www.etsy.com/listing/550571276/x", Status: 403, Body: []byte(`<html><head><title>etsy.com</title></head><body><script>var dd={'rt':'c','cid':'x'}</script><script src="https://ct.captcha-delivery.com/c.js"></script></body></html>`)}, capture.Challenge},
 		{"Incapsula", Page{URL: shop, Body: []byte(`<html><body><iframe id="main-iframe" src="/_Incapsula_Resource?x=1"></iframe></body></html>`)}, capture.Challenge},
 		{"access denied", Page{URL: shop, Status: 403, Body: []byte(`<title>Access Denied</title><h1>Access Denied</h1>Reference #18.1`)}, capture.Challenge},
+		{"a challenge by its words", Page{URL: amazon, Body: []byte(`<title>Amazon.com</title><h4>Click the button below to continue shopping</h4><form action="/x"></form>`)}, capture.Challenge},
+		{"the words of a challenge in a long text", Page{URL: shop, Body: []byte(product + `<p>Press & hold the button to open the bag.</p>` + lots + lots)}, capture.Captured},
 		{"403 that says nothing", Page{URL: shop, Status: 403, Body: []byte(`<title>Forbidden</title>`)}, capture.HTTPError},
 		{"429", Page{URL: shop, Status: 429, Body: []byte(`<title>Slow down</title>`)}, capture.Throttled},
 		{"429 without a body", Page{URL: shop, Status: 429}, capture.Throttled},
