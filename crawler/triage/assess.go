@@ -137,7 +137,7 @@ func (r *reading) pass() bool {
 	}
 	g.code = r.modelCode()
 	for i := range r.photos {
-		if m := &r.photos[i]; m.p <= gateP && m.same() && (g.photo == nil || m.p < g.photo.p) {
+		if m := &r.photos[i]; m.same() && (g.photo == nil || m.p < g.photo.p) {
 			g.photo = m
 		}
 	}

@@ -21,6 +21,11 @@ func (r *reading) brandField() {
 	if r.negated || len(r.gate.attribute) > 0 || len(r.gate.title) == 0 && r.gate.obfuscated == nil && r.gate.code == nil {
 		return
 	}
+	if at, v, ok := r.statedBrand(); ok && r.attributeSays() == "" {
+		r.add(Signal{Name: name, Family: Identity, Points: 30, Value: v, Field: listing.Description, Span: at,
+			Sentence: fmt.Sprintf("The listing is sold as %s, and its description gives %q as the brand.", r.b.Name, v)})
+		return
+	}
 	c, seen := r.l.Fields[listing.Brand]
 	if !seen {
 		r.unknown(name, "the page shows no brand field")
@@ -28,18 +33,48 @@ func (r *reading) brandField() {
 	}
 	v := r.short(listing.Brand)
 	says := strings.TrimSpace(bare(v).text)
+	said, nobody := words().noBrand[says]
+	s := Signal{Name: name, Family: Identity, Points: 10, Value: v, Field: listing.Brand, Span: [2]int{0, len(c.Value)},
+		Sentence: fmt.Sprintf("The listing is sold as %s, and its brand field says %q.", r.b.Name, v)}
 	switch {
+	case said:
+		s.Points = 30
+	case nobody:
+		s.Points = 20
 	case says == "":
-		r.add(Signal{Name: name, Family: Identity, Points: 10, Field: listing.Brand,
-			Sentence: fmt.Sprintf("The listing is sold as %s, and its brand field is empty.", r.b.Name)})
-	case words().noBrand[says]:
-		r.add(Signal{Name: name, Family: Identity, Points: 25, Value: v, Field: listing.Brand, Span: [2]int{0, len(c.Value)},
-			Sentence: fmt.Sprintf("The listing is sold as %s, and its brand field says %q.", r.b.Name, v)})
-	default:
-		r.add(Signal{Name: name, Family: Identity, Points: 10, Value: v, Field: listing.Brand, Span: [2]int{0, len(c.Value)},
-			Sentence: fmt.Sprintf("The listing is sold as %s, and its brand field says %q.", r.b.Name, v)})
+		s.Sentence = fmt.Sprintf("The listing is sold as %s, and its brand field is empty.", r.b.Name)
 	}
+	r.add(s)
 }
+
+// statedBrand finds "Marca: OEM" in the description: a brand field that the
+// seller wrote by hand, and that names goods without a brand.
+func (r *reading) statedBrand() (at [2]int, value string, ok bool) {
+	s := r.desc.plain.text
+	for _, label := range words().labels {
+		for _, m := range findWhole(s, label) {
+			rest, cut := strings.CutPrefix(strings.TrimLeft(strings.Replace(s[m[1]:min(len(s), m[1]+60)], "：", ":", 1), " "), ":")
+			if !cut {
+				continue
+			}
+			words := strings.Fields(bare(rest).text)
+			for n := min(2, len(words)); n > 0; n-- {
+				v := strings.Join(words[:n], " ")
+				if noBrandSaid(v) {
+					end := min(len(s), m[1]+strings.Index(s[m[1]:], words[n-1])+len(words[n-1]))
+					if end <= m[0] {
+						continue
+					}
+					span := r.desc.plain.span(m[0], end)
+					return span, v, true
+				}
+			}
+		}
+	}
+	return at, "", false
+}
+
+func noBrandSaid(v string) bool { return words().noBrand[v] }
 
 // categoryField is a category in which the brand has nothing.
 func (r *reading) categoryField() {

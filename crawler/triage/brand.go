@@ -2,9 +2,11 @@ package triage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
+	"github.com/goccy/go-yaml/ast"
 	"github.com/shopspring/decimal"
 )
 
@@ -102,6 +104,9 @@ func (d Decimal) MarshalJSON() ([]byte, error) { return json.Marshal(d.String())
 // UnmarshalText reads a plain decimal of at most 30 characters.
 func (d *Decimal) UnmarshalText(b []byte) error {
 	s := string(b)
+	if s == "" {
+		return errors.New("is not a plain decimal like 1450.00")
+	}
 	if len(s) > 30 {
 		return fmt.Errorf("%.20q... is too long for an amount", s)
 	}
@@ -116,6 +121,21 @@ func (d *Decimal) UnmarshalText(b []byte) error {
 	}
 	d.Decimal = v
 	return nil
+}
+
+// UnmarshalYAML reads the digits as they stand: by way of a float they change.
+func (d *Decimal) UnmarshalYAML(n ast.Node) error { return d.UnmarshalText(scalar(n)) }
+
+// UnmarshalYAML reads a hash that may stand there without quotes.
+func (h *Hash) UnmarshalYAML(n ast.Node) error { return h.UnmarshalText(scalar(n)) }
+
+// scalar is the text of a value; nothing for a list or a mapping, which is
+// then refused.
+func scalar(n ast.Node) []byte {
+	if _, ok := n.(ast.ScalarNode); !ok || n.GetToken() == nil {
+		return nil
+	}
+	return []byte(n.GetToken().Value)
 }
 
 // Hash is a perceptual hash of 64 bits, written as 16 hexadecimal digits.

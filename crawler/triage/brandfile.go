@@ -3,6 +3,7 @@ package triage
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -10,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	yamltoken "github.com/goccy/go-yaml/token"
 	"golang.org/x/text/currency"
 )
 
@@ -111,6 +113,9 @@ func (p *profile) decode(b *Brand) error {
 	if line := aliasIn(f); line > 0 {
 		return &BrandError{File: p.name, Line: line, Text: "uses an anchor or alias; write the value out"}
 	}
+	for _, d := range f.Docs {
+		literal(d.Body, false)
+	}
 	err = p.recovered(func() error { return yaml.NodeToValue(f.Docs[0].Body, b, yaml.Strict()) })
 	if err != nil {
 		return p.fromYAML(f, err)
@@ -149,9 +154,12 @@ func (p *profile) fromYAML(f *ast.File, err error) error {
 		if tk := ye.GetToken(); tk != nil && tk.Position != nil {
 			e.Line = tk.Position.Line
 			if f != nil {
-				e.Key = keyOn(f, e.Line)
+				e.Key = keyOn(f, tk.Position)
 			}
 		}
+	}
+	if e.Line == 0 && f != nil {
+		e.Key, e.Line = misread(f)
 	}
 	e.Text, _, _ = strings.Cut(strings.TrimSpace(e.Text), "\n")
 	return e
@@ -167,7 +175,7 @@ func (p *profile) fault(key, format string, args ...any) error {
 }
 
 // walkKeys visits every key of a profile with its path: "models[3].price".
-func walkKeys(f *ast.File, visit func(path string, n ast.Node)) {
+func walkKeys(f *ast.File, visit func(path string, key, value ast.Node)) {
 	var rec func(path string, n ast.Node)
 	rec = func(path string, n ast.Node) {
 		switch n := n.(type) {
@@ -180,12 +188,12 @@ func walkKeys(f *ast.File, visit func(path string, n ast.Node)) {
 			if path != "" {
 				k = path + "." + k
 			}
-			visit(k, n.Key)
+			visit(k, n.Key, n.Value)
 			rec(k, n.Value)
 		case *ast.SequenceNode:
 			for i, v := range n.Values {
 				k := fmt.Sprintf("%s[%d]", path, i)
-				visit(k, v)
+				visit(k, v, nil)
 				rec(k, v)
 			}
 		}
@@ -205,20 +213,72 @@ func lineAt(n ast.Node) int {
 	return 0
 }
 
-func keyOn(f *ast.File, line int) string {
-	found := ""
-	walkKeys(f, func(path string, n ast.Node) {
-		if lineAt(n) == line {
-			found = path
+// keyOn finds the key whose token an error points at: at its column, or else
+// the last one on its line.
+func keyOn(f *ast.File, at *yamltoken.Position) string {
+	found, exact := "", false
+	walkKeys(f, func(path string, key, value ast.Node) {
+		t := key.GetToken()
+		if t == nil || t.Position == nil || t.Position.Line != at.Line || value == nil || exact {
+			return
 		}
+		found, exact = path, t.Position.Column == at.Column
 	})
 	return found
+}
+
+// literal turns numbers into the text that stands there: amounts keep their
+// digits, codes and hashes their zeros. Only thresholds are numbers.
+func literal(n ast.Node, number bool) ast.Node {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		for _, v := range n.Values {
+			literal(v, number)
+		}
+	case *ast.MappingValueNode:
+		n.Value = literal(n.Value, number || strings.Trim(n.Key.String(), `"'`) == "thresholds")
+	case *ast.SequenceNode:
+		for i, v := range n.Values {
+			n.Values[i] = literal(v, number)
+		}
+	case *ast.IntegerNode:
+		if !number {
+			return ast.String(n.Token)
+		}
+	case *ast.FloatNode:
+		if !number {
+			return ast.String(n.Token)
+		}
+	}
+	return n
+}
+
+// misread finds the scalar that its own type refused: such errors come without
+// a place.
+func misread(f *ast.File) (key string, line int) {
+	walkKeys(f, func(path string, _, value ast.Node) {
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		if value == nil || key != "" {
+			return
+		}
+		var err error
+		switch name {
+		case "price", "rate":
+			err = new(Decimal).UnmarshalYAML(value)
+		case "dhash", "phash":
+			err = new(Hash).UnmarshalYAML(value)
+		}
+		if err != nil {
+			key, line = path, lineAt(value)
+		}
+	})
+	return key, line
 }
 
 // lineOf finds the line of a key, or of the nearest key that holds it.
 func lineOf(f *ast.File, key string) int {
 	line, best := 0, -1
-	walkKeys(f, func(path string, n ast.Node) {
+	walkKeys(f, func(path string, n, _ ast.Node) {
 		holds := path == key || strings.HasPrefix(key, path+".") || strings.HasPrefix(key, path+"[")
 		if holds && len(path) > best {
 			line, best = lineAt(n), len(path)
@@ -263,16 +323,32 @@ func (p *profile) check(b *Brand) error {
 			return p.fault(fmt.Sprintf("authorised[%d]", i), "needs an id or a name")
 		}
 	}
-	for key, list := range map[string][]string{"high_risk": b.HighRisk, "protected": b.Protected} {
-		for i, c := range list {
+	for _, k := range []struct {
+		key  string
+		list []string
+	}{{"high_risk", b.HighRisk}, {"protected", b.Protected}} {
+		for i, c := range k.list {
 			if len(c) != 2 || strings.Trim(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-				return p.fault(fmt.Sprintf("%s[%d]", key, i), "%q is not a country of ISO 3166 like CN", c)
+				return p.fault(fmt.Sprintf("%s[%d]", k.key, i), "%q is not a country of ISO 3166 like CN", c)
 			}
 		}
 	}
 	for i, g := range b.GTINPrefixes {
 		if len(g) < 4 || len(g) > 12 || strings.Trim(g, "0123456789") != "" {
 			return p.fault(fmt.Sprintf("gtin_prefixes[%d]", i), "%q is not a GS1 company prefix: 4 to 12 digits, in quotes", g)
+		}
+	}
+	for _, k := range []struct {
+		key     string
+		n, most int
+	}{{"authorised", len(b.Authorised), 50_000}, {"rates", len(b.Rates), 20_000}, {"high_risk", len(b.HighRisk), 300}, {"protected", len(b.Protected), 300}, {"gtin_prefixes", len(b.GTINPrefixes), maxNames}} {
+		if k.n > k.most {
+			return p.fault(k.key, "has %d entries; at most %d are read", k.n, k.most)
+		}
+	}
+	for i, o := range b.Official {
+		if strings.TrimSpace(o.URL) == "" || len(o.Variants) > 64 {
+			return p.fault(fmt.Sprintf("official[%d]", i), "needs a url, and at most 64 variants")
 		}
 	}
 	if len(b.Official) > maxOfficial {
@@ -285,13 +361,19 @@ func (p *profile) checkNames(b *Brand) error {
 	if strings.TrimSpace(b.Name) == "" {
 		return p.fault("name", "is missing; say what the brand is called")
 	}
-	for key, list := range map[string][]string{"names": b.Names, "homonyms": b.Homonyms, "other_brands": b.OtherBrands} {
-		if len(list) > maxNames {
-			return p.fault(key, "has %d entries; at most %d are read", len(list), maxNames)
+	if len(b.Name) > maxText {
+		return p.fault("name", "must have 1 to %d bytes", maxText)
+	}
+	for _, k := range []struct {
+		key  string
+		list []string
+	}{{"names", b.Names}, {"homonyms", b.Homonyms}, {"other_brands", b.OtherBrands}} {
+		if len(k.list) > maxNames {
+			return p.fault(k.key, "has %d entries; at most %d are read", len(k.list), maxNames)
 		}
-		for i, n := range list {
+		for i, n := range k.list {
 			if strings.TrimSpace(n) == "" || len(n) > maxText {
-				return p.fault(fmt.Sprintf("%s[%d]", key, i), "must have 1 to %d bytes", maxText)
+				return p.fault(fmt.Sprintf("%s[%d]", k.key, i), "must have 1 to %d bytes", maxText)
 			}
 		}
 	}
@@ -302,6 +384,11 @@ func (p *profile) checkNames(b *Brand) error {
 				key = fmt.Sprintf("names[%d]", i-1)
 			}
 			return p.fault(key, "%q is too short to be looked for: two letters or digits at least", n)
+		}
+	}
+	for i, h := range b.Homonyms {
+		if slices.ContainsFunc(append([]string{b.Name}, b.Names...), func(n string) bool { return compact(n) == compact(h) }) {
+			return p.fault(fmt.Sprintf("homonyms[%d]", i), "%q is a name of the brand: it would hide every listing; write the phrase around it", h)
 		}
 	}
 	if len(b.Models) > maxModels {

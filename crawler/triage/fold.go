@@ -83,6 +83,12 @@ func bare(s string) folded {
 		switch {
 		case invisible(r):
 		case unicode.In(r, unicode.Mn, unicode.Me):
+			if n := len(f.b); r == '\u0303' && n > 0 && f.b[n-1] == 'n' {
+				// ñ is a letter of its own: a cañón is no Canon.
+				f.b, f.from, f.to = f.b[:n-1], f.from[:n-1], f.to[:n-1]
+				f.add('ñ', from, to)
+				return
+			}
 			if alphabet {
 				// A mark belongs to its letter: the span grows over it.
 				if n := len(f.to); n > 0 && !blank {
@@ -118,7 +124,12 @@ func segments(form norm.Form, s string, each func(r rune, from, to int)) {
 		if n <= 0 {
 			n = 1
 		}
-		for _, r := range form.String(s[i : i+n]) {
+		part := s[i : i+n]
+		switch part {
+		case "™", "℠", "®", "©", "№": // no letters of the word before them
+			part = " "
+		}
+		for _, r := range form.String(part) {
 			each(r, i, i+n)
 		}
 		i += n

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -56,6 +57,9 @@ func (c *compiled) mentions(t text) (found []mention, hidden string) {
 		if n.words > 1 && len(n.compact) >= 5 {
 			forms = append(forms, n.compact)
 		}
+		if strings.Contains(n.bare, "ñ") {
+			forms = append(forms, strings.ReplaceAll(n.bare, "ñ", "n"))
+		}
 		for _, form := range forms {
 			for _, at := range findWhole(t.bare.text, form) {
 				if covered(at, taken) {
@@ -72,6 +76,7 @@ func (c *compiled) mentions(t text) (found []mention, hidden string) {
 			}
 		}
 	}
+	slices.SortFunc(found, func(a, b mention) int { return a.at[0] - b.at[0] })
 	return found, hidden
 }
 

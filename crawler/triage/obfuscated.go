@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -8,6 +9,8 @@ import (
 	edlib "github.com/hbollon/go-edlib"
 	"go.mau.fi/util/confusable"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/trawlmark/trawlmark/crawler/listing"
 )
 
 // What an obfuscated name adds (DOMAIN: obfuscated brand).
@@ -22,6 +25,9 @@ func spelled(original string, n name) (how string, points float64) {
 		if invisible(r) {
 			return "invisible characters in it", pointsDisguised
 		}
+	}
+	if styled(original) {
+		return "letters that only look like the brand's", pointsDisguised
 	}
 	p := plain(original).text
 	if p == plain(n.shown).text || p == n.bare || !n.latin {
@@ -70,7 +76,7 @@ func tokens(s string) []token {
 		if len(out) >= maxTokens {
 			return out
 		}
-		cut := unicode.IsSpace(r) || strings.ContainsRune(`,;:()[]{}<>"“”„«»【】（）「」『』、。，/\!?？！+=#%^`, r)
+		cut := unicode.IsSpace(r) || strings.ContainsRune(`,;:()[]{}<>"“”„«»【】（）「」『』、。，/\?？！+=#%^`, r)
 		switch {
 		case cut && start >= 0:
 			out = append(out, token{s[start:i], [2]int{start, i}})
@@ -87,8 +93,13 @@ func tokens(s string) []token {
 
 // obfuscated looks for a disguised name in a text that has no plain one.
 func (c *compiled) obfuscated(t text) *mention {
-	toks := tokens(t.value)
-	ctx := scripts(t.value)
+	ws := disguisable(t.value, t.field == listing.Description)
+	foreign := 0
+	for _, w := range ws {
+		if w.scripts.foreign() {
+			foreign++
+		}
+	}
 	for _, n := range c.names {
 		if !n.latin || len(n.compact) < 4 {
 			continue
@@ -96,119 +107,182 @@ func (c *compiled) obfuscated(t text) *mention {
 		if m := c.spacedOut(t, n); m != nil {
 			return m
 		}
-		for i := range toks {
-			// A name of several words is compared with as many tokens.
-			for _, k := range []int{1, n.words} {
-				if i+k > len(toks) || k > 1 && n.words == 1 {
-					continue
-				}
-				span := [2]int{toks[i].at[0], toks[i+k-1].at[1]}
-				if span[1]-span[0] > 8*len(n.compact)+16 {
-					continue
-				}
-				if how, points := c.disguise(t.value[span[0]:span[1]], n, ctx); points > 0 {
-					return &mention{field: t.field, span: span, name: n.shown, how: how, points: points}
-				}
+		for i := range ws {
+			if how, points := c.disguise(&ws[i], n, foreign > n.words); points > 0 {
+				return &mention{field: t.field, span: ws[i].at, name: n.shown, how: how, points: points}
+			}
+			// A name of several words is compared with as many.
+			if n.words == 1 || i+n.words > len(ws) {
+				continue
+			}
+			span := [2]int{ws[i].at[0], ws[i+n.words-1].at[1]}
+			if span[1]-span[0] > 8*len(n.compact)+16 {
+				continue
+			}
+			w := newWord(t.value[span[0]:span[1]], span)
+			if how, points := c.disguise(&w, n, foreign > n.words); points > 0 {
+				return &mention{field: t.field, span: span, name: n.shown, how: how, points: points}
 			}
 		}
 	}
 	return nil
 }
 
-// disguise compares one word with a name in every way, the surest first.
-func (c *compiled) disguise(word string, n name, ctx scriptSet) (string, float64) {
-	word = strings.Trim(word, " .-_*|'’`~·•\"™®©")
-	if word == "" || len(word) > 8*len(n.compact)+16 {
-		return "", 0
-	}
-	f := refold(word)
-	if f.runes > 2*len(n.compact)+8 || f.runes < len(n.compact)-1 {
-		return "", 0
-	}
-	if f.strange && f.text == n.compact {
-		return "letters that only look like the brand's", pointsDisguised
-	}
-	// Letters of another script, or an I for an l: UTS #39.
-	own := scripts(word)
-	if mixed := own.mixed(); mixed || f.invisible || own.foreign() && !ctx.without(own) {
-		for _, s := range []string{word, strings.ToLower(word), f.supplemented} {
-			if n.hasSkeleton(s) {
-				return "letters of another script", pointsDisguised
-			}
+// disguisable gives the words of a text in which a name can be hidden. In a
+// description only those with something strange in them: what is one letter
+// from a name there is another word.
+func disguisable(s string, onlyStrange bool) []word {
+	var out []word
+	for _, t := range tokens(s) {
+		if len(t.text) > 400 {
+			continue
 		}
-		if f.text == n.compact || n.hasSkeleton(f.text) {
-			return "letters of another script", pointsDisguised
+		w := newWord(t.text, t.at)
+		w.onlyStrange = onlyStrange
+		if onlyStrange && w.simple && !w.digits {
+			continue
 		}
+		out = append(out, w)
 	}
-	if own.latinOnly() && f.ascii && n.hasSkeleton(word) && compact(word) != n.compact {
-		return "letters that look like others", pointsDisguised
-	}
-	if f.separated && strings.Count(f.text, "") > 4 && f.text == n.compact {
-		return "signs between its letters", pointsDisguised
-	}
-	if leet(f.text, n.compact) {
-		return "digits or signs for letters", pointsMisspelled
-	}
-	if c.nearly(f.text, n) && !f.separated {
-		return "one letter off", pointsMisspelled
-	}
-	return "", 0
+	return out
 }
 
-// refolded is a word with everything undone that only changes how it looks.
-type refolded struct {
+// word is a word with everything undone that only changes how it looks.
+type word struct {
+	as           string // as it stands, outer signs off
+	at           [2]int
 	text         string // lower case, supplement applied, no marks, no signs
 	supplemented string // supplement applied only, case kept
-	runes        int
-	strange      bool // letters came from the supplement or from styled forms
+	strange      bool   // letters came from the supplement or from styled forms
 	invisible    bool
 	separated    bool // signs stood between letters
-	ascii        bool
+	ascii        bool // its letters are
+	simple       bool // ASCII letters and digits only
+	digits       bool
+	onlyStrange  bool
+	scripts      scriptSet
+	skeletons    []string // UTS #39, made when first needed
 }
 
-func refold(word string) refolded {
-	r := refolded{ascii: true}
+const outerSigns = " .-_*|'’`~·•\"™®©"
+
+func newWord(s string, at [2]int) word {
+	w := word{as: strings.Trim(s, outerSigns), at: at, simple: true}
+	for i := range len(w.as) {
+		c := w.as[i]
+		w.digits = w.digits || '0' <= c && c <= '9' || c == '!' || c == '|' || c == '@' || c == '$'
+		w.simple = w.simple && ('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
+	}
+	if w.simple {
+		w.ascii, w.text, w.supplemented = true, strings.ToLower(w.as), w.as
+		w.scripts.latin = true
+		return w
+	}
+	w.refold()
+	w.scripts = scripts(w.as)
+	return w
+}
+
+func (w *word) refold() {
+	w.ascii = true
 	var low, sup strings.Builder
-	for _, c := range norm.NFKD.String(word) {
+	for _, c := range norm.NFKD.String(w.as) {
 		if invisible(c) {
-			r.invisible = true
+			w.invisible = true
 			continue
 		}
 		if unicode.In(c, unicode.Mn, unicode.Me) {
 			continue
 		}
 		if s, ok := supplement(c); ok {
-			// Signs and stroke letters are strange; so are styled ones.
-			r.strange, r.ascii = true, false
+			w.strange, w.ascii = true, false
 			sup.WriteRune(s)
 			low.WriteRune(lower(s))
-			r.runes++
 			continue
 		}
 		switch {
-		case unicode.IsLetter(c) || unicode.IsDigit(c) || c == '!' || c == '|':
-			r.ascii = r.ascii && c < utf8.RuneSelf
+		case c == ' ': // between the words of a name
+		case strings.ContainsRune(separators, c):
+			w.separated = true
+		default:
+			w.ascii = w.ascii && c < utf8.RuneSelf
 			sup.WriteRune(c)
 			low.WriteRune(lower(c))
-			r.runes++
-		case strings.ContainsRune(".-_*|/·•'’`~", c):
-			r.separated = true
-		default:
-			sup.WriteRune(c)
-			low.WriteRune(c)
-			r.runes++
 		}
 	}
-	r.text, r.supplemented = low.String(), sup.String()
-	r.strange = r.strange || styled(word)
-	return r
+	w.text, w.supplemented = low.String(), sup.String()
+	w.strange = w.strange || styled(w.as)
+}
+
+// separators are what stands between the letters of "G.u.c.c.i"; | and ! are
+// letters there.
+const separators = " .-_*/·•'’`~"
+
+// confusableWith compares the skeletons of a word with those of a name.
+func (w *word) confusableWith(n name) bool {
+	if w.skeletons == nil {
+		for _, s := range []string{w.as, strings.ToLower(w.as), w.supplemented, w.text} {
+			w.skeletons = append(w.skeletons, confusable.Skeleton(s))
+		}
+	}
+	for _, k := range w.skeletons {
+		if slices.Contains(n.skel, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// disguise compares one word with a name in every way, the surest first.
+// ordinary: the text is written in other scripts anyway.
+func (c *compiled) disguise(w *word, n name, ordinary bool) (string, float64) {
+	// m is rn, w is vv: a skeleton is not much longer than what it stands for.
+	if d := len(w.text) - len(n.compact); w.text == "" || w.text == n.compact && w.simple || w.ascii && (d < -1 || d > 4) {
+		return "", 0
+	}
+	if w.strange && w.text == n.compact {
+		return "letters that only look like the brand's", pointsDisguised
+	}
+	// Letters of another script: in a text of that script they are ordinary,
+	// unless they are mixed into one word.
+	if (w.scripts.mixed() || w.invisible || w.scripts.foreign() && !ordinary) && (w.text == n.compact || w.confusableWith(n)) {
+		return "letters of another script", pointsDisguised
+	}
+	if w.separated && len(w.text) >= 4 && w.text == n.compact {
+		return "signs between its letters", pointsDisguised
+	}
+	if w.ascii && !w.separated && w.text != n.compact && leet(w.text, n.compact) {
+		return "digits or signs for letters", pointsMisspelled
+	}
+	if w.onlyStrange {
+		return "", 0
+	}
+	if w.simple && w.text != n.compact && w.shapes(n) && w.confusableWith(n) {
+		return "letters that look like others", pointsDisguised
+	}
+	if (w.strange || !w.ascii) && leet(w.text, n.compact) {
+		return "digits or signs for letters", pointsMisspelled
+	}
+	if !w.separated && c.nearly(w.text, n) {
+		return "one letter off", pointsMisspelled
+	}
+	return "", 0
+}
+
+// shapes reports letters that are drawn alike within ASCII: I and l, rn and m.
+func (w *word) shapes(n name) bool {
+	return w.as[0]|0x20 == n.compact[0] && (strings.ContainsAny(w.as, "Il10O|") || strings.Contains(w.as, "rn") || strings.Contains(w.as, "vv"))
 }
 
 // styled reports letters of a font that Unicode has as characters (𝐆, Ⓖ); full
 // width is ordinary in East Asia and is none.
 func styled(word string) bool {
 	for _, r := range word {
-		if r >= 0x1D400 && r <= 0x1D7FF || r >= 0x24B6 && r <= 0x24E9 || r >= 0x249C && r <= 0x24B5 || r >= 0x2100 && r <= 0x214F {
+		switch {
+		case r < 0x2100:
+		case r >= 0x1D400 && r <= 0x1D7FF, r >= 0x249C && r <= 0x24E9, r == 0x212A, r == 0x2126:
+			return true
+		case r >= 0x210A && r <= 0x2115, r >= 0x2119 && r <= 0x211D, r >= 0x2128 && r <= 0x2139, r >= 0x213C && r <= 0x2149:
 			return true
 		}
 	}
@@ -252,16 +326,6 @@ var lookalikes = map[rune]rune{
 	'Ԍ': 'G', 'ԍ': 'g', 'с': 'c', 'у': 'y', 'і': 'i', 'а': 'a', 'е': 'e', 'о': 'o', 'р': 'p', 'х': 'x', 'ѕ': 's', 'ј': 'j', 'һ': 'h', 'ԁ': 'd', 'ԛ': 'q', 'ԝ': 'w',
 	'А': 'A', 'В': 'B', 'Е': 'E', 'К': 'K', 'М': 'M', 'Н': 'H', 'О': 'O', 'Р': 'P', 'С': 'C', 'Т': 'T', 'Х': 'X', 'І': 'I', 'Ѕ': 'S', 'Ј': 'J', 'г': 'r', 'п': 'n', 'ц': 'u', 'и': 'u',
 	'Α': 'A', 'Β': 'B', 'Ε': 'E', 'Ζ': 'Z', 'Η': 'H', 'Ι': 'I', 'Κ': 'K', 'Μ': 'M', 'Ν': 'N', 'Ο': 'O', 'Ρ': 'P', 'Τ': 'T', 'Υ': 'Y', 'Χ': 'X', 'α': 'a', 'ι': 'i', 'ο': 'o', 'υ': 'u', 'ν': 'v', 'ρ': 'p',
-}
-
-func (n name) hasSkeleton(s string) bool {
-	k := confusable.Skeleton(s)
-	for _, w := range n.skel {
-		if k == w {
-			return true
-		}
-	}
-	return false
 }
 
 // leetOf says which letters a digit or sign stands for.
@@ -333,6 +397,11 @@ func sameLetters(a, b string) bool {
 	return true
 }
 
+// wordy reports what can be a letter of a name.
+func wordy(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || r >= 0x1F130 && r <= 0x1F1FF
+}
+
 // spacedOut finds a name written as single letters: "A u r e l l e".
 func (c *compiled) spacedOut(t text, n name) *mention {
 	type letter struct {
@@ -364,9 +433,8 @@ func (c *compiled) spacedOut(t text, n name) *mention {
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		j := i + size
-		wordy := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 		if !wordy(r) {
-			if !unicode.IsSpace(r) && !strings.ContainsRune(".-_*|/·•'’`~", r) && !invisible(r) {
+			if !unicode.IsSpace(r) && !strings.ContainsRune(separators+"|", r) && !invisible(r) {
 				if m := test(); m != nil {
 					return m
 				}
@@ -445,9 +513,3 @@ func (k scriptSet) mixed() bool {
 func (k scriptSet) latinOnly() bool { return k.latin && !k.mixed() }
 
 func (k scriptSet) foreign() bool { return !k.latin && (k.greek || k.cyrillic || k.other) }
-
-// without reports whether the text around a word of these scripts is written
-// in them too, so that the word is ordinary there.
-func (ctx scriptSet) without(word scriptSet) bool {
-	return !ctx.latin || word.cyrillic && ctx.cyrillic && !ctx.latin
-}

@@ -169,6 +169,10 @@ func (p *plane) grid(f frame, w, h int, mirrored bool) []float64 {
 	return out
 }
 
+// edge is how many shades a difference of neighbours must have: without it the
+// noise of a white background fills the hash.
+const edge = .5
+
 // hashes gives dHash (8 x 8 differences of neighbours) and pHash (signs of the
 // 64 lowest frequencies of 32 x 32 against their median).
 func (p *plane) hashes(f frame, mirrored bool) (d, ph uint64) {
@@ -176,7 +180,7 @@ func (p *plane) hashes(f frame, mirrored bool) (d, ph uint64) {
 	for y := range 8 {
 		for x := range 8 {
 			d <<= 1
-			if g[y*9+x] < g[y*9+x+1] {
+			if g[y*9+x+1]-g[y*9+x] > edge {
 				d |= 1
 			}
 		}

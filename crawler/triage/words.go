@@ -39,7 +39,8 @@ type vocabulary struct {
 	nouns      map[string]string // bare word -> kind
 	accessory  []string
 	odd        []string
-	noBrand    map[string]bool
+	noBrand    map[string]bool // false: only what stands there by default
+	labels     []string        // of a brand field, plain
 	dictionary map[string]bool
 	countries  map[string]string
 }
@@ -92,12 +93,16 @@ type vocabularyFile struct {
 		Strong []string `yaml:"strong"`
 		Weak   []string `yaml:"weak"`
 	} `yaml:"compat"`
-	Audience   []string            `yaml:"audience"`
-	Articles   []string            `yaml:"articles"`
-	Nouns      map[string][]string `yaml:"nouns"`
-	Accessory  []string            `yaml:"accessory_categories"`
-	Odd        []string            `yaml:"odd_categories"`
-	NoBrand    []string            `yaml:"no_brand"`
+	Audience  []string            `yaml:"audience"`
+	Articles  []string            `yaml:"articles"`
+	Nouns     map[string][]string `yaml:"nouns"`
+	Accessory []string            `yaml:"accessory_categories"`
+	Odd       []string            `yaml:"odd_categories"`
+	NoBrand   struct {
+		Said    []string `yaml:"said"`
+		Default []string `yaml:"default"`
+	} `yaml:"no_brand"`
+	Labels     []string            `yaml:"brand_labels"`
 	Dictionary []string            `yaml:"dictionary"`
 	Countries  map[string][]string `yaml:"countries"`
 }
@@ -108,7 +113,7 @@ func readVocabulary(text []byte) (*vocabulary, error) {
 		return nil, fmt.Errorf("vocabulary.yaml: %w", err)
 	}
 	v := &vocabulary{version: f.Version, generic: bareSet(f.Generic), channels: f.Channels, audience: bareSet(f.Audience), articles: bareSet(f.Articles),
-		nouns: map[string]string{}, accessory: bareList(f.Accessory), odd: bareList(f.Odd), noBrand: bareSet(f.NoBrand), dictionary: bareSet(f.Dictionary), countries: map[string]string{}}
+		nouns: map[string]string{}, accessory: bareList(f.Accessory), odd: bareList(f.Odd), noBrand: bareSet(f.NoBrand.Said), dictionary: bareSet(f.Dictionary), countries: map[string]string{}}
 	for i, e := range f.Entries {
 		c := entry{class: e.Class, points: e.Points, langs: map[string]bool{}, before: e.Guard == "before", near: e.Near == "brand"}
 		for _, l := range e.Langs {
@@ -149,6 +154,12 @@ func readVocabulary(text []byte) (*vocabulary, error) {
 		for j, w := range v.channels[i].Words {
 			v.channels[i].Words[j] = plain(w).text
 		}
+	}
+	for _, w := range bareList(f.NoBrand.Default) {
+		v.noBrand[w] = false
+	}
+	for _, w := range f.Labels {
+		v.labels = append(v.labels, plain(w).text)
 	}
 	for _, w := range f.Compat.Strong {
 		v.compat = append(v.compat, compatWord{strings.TrimSpace(bare(w).text), false})
