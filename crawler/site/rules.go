@@ -34,6 +34,7 @@ type Marker struct {
 	URL    string `yaml:"url"`    // the final address fits
 	Form   string `yaml:"form"`   // a form's action fits
 	Script string `yaml:"script"` // a script's text fits, on a page with at most 600 characters of visible text
+	Short  bool   `yaml:"short"`  // only on a page with at most 1,500 characters of visible text
 	Body   string `yaml:"body"`   // the page's source has exactly these characters: weak, use with another
 
 	sel                            cascadia.Selector
