@@ -1,0 +1,97 @@
+package console
+
+import (
+	"context"
+	"io"
+
+	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/catalog"
+	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/manifest"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+
+	"time"
+)
+
+// Findings is the analysts' queue; *ledger.Ledger.
+type Findings interface {
+	Findings(ctx context.Context, f ledger.FindingFilter) (ledger.FindingPage, error)
+	Finding(ctx context.Context, id capture.ID) (ledger.Finding, error)
+	FindingCounts(ctx context.Context, watch capture.ID) (map[ledger.FindingState]int, error)
+	Decide(ctx context.Context, id capture.ID, d ledger.Decision) (ledger.Finding, error)
+	Decisions(ctx context.Context, id capture.ID) ([]ledger.Decided, error)
+}
+
+// Listings is what was observed over time; *ledger.Ledger.
+type Listings interface {
+	Observation(ctx context.Context, listing, id capture.ID) (ledger.Observation, error)
+	History(ctx context.Context, listing capture.ID, before time.Time, limit int) ([]ledger.Observation, error)
+}
+
+// Watches is what is looked for; *ledger.Ledger.
+type Watches interface {
+	Watches(ctx context.Context) ([]ledger.Watch, error)
+	Watch(ctx context.Context, id capture.ID) (ledger.Watch, error)
+	Fires(ctx context.Context, watch capture.ID, limit int) ([]ledger.Fired, error)
+	PauseWatch(ctx context.Context, id capture.ID) error
+	ResumeWatch(ctx context.Context, id capture.ID) error
+}
+
+// Fire fires a watch now and says how many pages it planned: what knows the
+// sites does it.
+type Fire func(ctx context.Context, w ledger.Watch, by string) (planned int, err error)
+
+// Work is what is being done; *ledger.Ledger.
+type Work interface {
+	Counts(ctx context.Context, watch capture.ID) (ledger.Counts, error)
+	OutcomeCounts(ctx context.Context, watch capture.ID) (map[capture.Outcome]int, error)
+	Jobs(ctx context.Context, f ledger.JobFilter) ([]ledger.Job, error)
+}
+
+// Lanes is politeness as operators see it; *ledger.Ledger.
+type Lanes interface {
+	Lanes(ctx context.Context) ([]ledger.Lane, error)
+	ReadyLanes(ctx context.Context, now time.Time) ([]string, error)
+	InFlight(ctx context.Context) (map[string]int, error)
+	PauseLane(ctx context.Context, lane, by string) error
+	ResumeLane(ctx context.Context, lane, by string) error
+	OpenLane(ctx context.Context, lane, by string) error
+}
+
+// Index is where captures are found; *catalog.Catalog.
+type Index interface {
+	Search(ctx context.Context, q catalog.Query) (catalog.Page, error)
+	Get(ctx context.Context, id capture.ID) (catalog.Entry, error)
+	Artifacts(ctx context.Context, id capture.ID) ([]catalog.Artifact, error)
+	Counts(ctx context.Context) ([]catalog.Count, error)
+}
+
+// Cases is captures that belong together; *catalog.Catalog.
+type Cases interface {
+	OpenCase(ctx context.Context, k catalog.Case) error
+	AddToCase(ctx context.Context, caseID string, id capture.ID, by string, at time.Time) error
+	Case(ctx context.Context, id string) (catalog.Case, error)
+	Cases(ctx context.Context) ([]catalog.Case, error)
+}
+
+// Evidence gives evidence out and leaves a custody event; *archive.Archive.
+type Evidence interface {
+	Manifest(ctx context.Context, id capture.ID) (*manifest.Manifest, []byte, error)
+	Open(ctx context.Context, id capture.ID, role string, tile int, actor string, how custody.Type) (io.ReadCloser, catalog.Artifact, error)
+	Note(ctx context.Context, t custody.Type, actor string, s custody.Subject, details map[string]string) error
+	Hold(ctx context.Context, id capture.ID, on bool, actor, reason string) error
+}
+
+// Custody is who did what with evidence; *custody.Log.
+type Custody interface {
+	Origin() string
+	About(ctx context.Context, s custody.Subject) ([]custody.Row, error)
+	Event(ctx context.Context, id capture.ID) (custody.Event, []byte, error)
+}
+
+// Times is when a capture was made, as far as it is proved; *archive.Notary.
+type Times interface {
+	Sealed(ctx context.Context, id capture.ID, after *capture.Anchor) (archive.Sealed, error)
+	Anchor(ctx context.Context) *capture.Anchor
+}

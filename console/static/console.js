@@ -1,0 +1,62 @@
+// Keys for the console. Everything works without this file; nothing is fetched.
+"use strict";
+
+const typing = (el) => el && (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName));
+
+// Rows of a list: j and k move, o opens. The focus itself moves, so that a
+// screen reader follows and Enter opens.
+function move(step) {
+  const links = [...document.querySelectorAll("[data-list] [data-item] [data-open]")];
+  if (!links.length) return false;
+  const at = links.findIndex((a) => a.closest("[data-item]").contains(document.activeElement));
+  const to = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + step));
+  links[to].focus();
+  links[to].closest("[data-item]").scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+function press(key) {
+  if (/^[a-z0-9?]$/.test(key)) {
+    const el = document.querySelector(`[data-key="${key}"]`);
+    if (el) { el.click(); return true; }
+    const field = document.querySelector(`[data-focus="${key}"]`);
+    if (field) { field.focus(); return true; }
+  }
+  switch (key) {
+    case "j": return move(1);
+    case "k": return move(-1);
+    case "o": {
+      const row = document.activeElement && document.activeElement.closest("[data-item]");
+      const link = row && row.querySelector("[data-open]");
+      if (link) link.click();
+      return Boolean(link);
+    }
+    case "/": {
+      const field = document.querySelector("[data-find]");
+      if (field) field.focus();
+      return Boolean(field);
+    }
+  }
+  return false;
+}
+
+document.addEventListener("keydown", (e) => {
+  if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || e.repeat && !/^[jk]$/.test(e.key)) return;
+  if (typing(e.target)) {
+    if (e.key === "Escape") e.target.blur();
+    return;
+  }
+  if (press(e.key)) e.preventDefault();
+});
+
+// A form is sent once: a second press of a key must not decide twice.
+document.addEventListener("submit", (e) => {
+  if (e.target.method !== "post") return;
+  if (e.target.dataset.sent) { e.preventDefault(); return; }
+  e.target.dataset.sent = "1";
+});
+// ... but a page that comes back from the browser's memory may send again.
+addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((f) => delete f.dataset.sent));
+
+const auto = document.querySelector("form[data-auto]");
+if (auto) auto.requestSubmit();
