@@ -31,6 +31,8 @@ func TestExtract(t *testing.T) {
 		{"json-ld", ld(`{"@type":"Product","name":"Thing","offers":{"price":"31.49","priceCurrency":"EUR","seller":{"name":"Ana"}}}`), Context{}, want{"Thing", "31.49", "EUR", "Ana", ""}},
 		{"graph", ld(`{"@graph":[{"@type":"WebPage","mainEntity":{"@type":["Product","Thing"],"name":"Thing","offers":[{"price":5,"priceCurrency":"usd"}]}}]}`), Context{}, want{"Thing", "5", "USD", "", ""}},
 		{"locale price in json-ld", ld(`{"@type":"Product","name":"Thing","offers":{"price":"1.299,00","priceCurrency":"EUR"}}`), Context{}, want{"Thing", "1299", "EUR", "", ""}},
+		{"point between thousands", ld(`{"@type":"Product","name":"Thing","offers":{"price":"1.299","priceCurrency":"EUR"}}`) + `<p>1.299,00 €</p>`, Context{}, want{"Thing", "1299", "EUR", "", ""}},
+		{"three decimals", ld(`{"@type":"Product","name":"Thing","offers":{"price":"1.290","priceCurrency":"EUR"}}`) + `<p>1,29 €</p>`, Context{}, want{"Thing", "1.29", "EUR", "", ""}},
 		{"price is an object", ld(`{"@type":"Product","name":"Thing","offers":{"price":{},"priceCurrency":"USD"}}`), Context{}, want{"Thing", "", "USD", "", ""}},
 		{"aggregate", ld(`{"@type":"Product","name":"Thing","offers":{"@type":"AggregateOffer","lowPrice":"40.63","highPrice":"48.75","priceCurrency":"EUR"}}`), Context{}, want{"Thing", "40.63", "EUR", "", ""}},
 		{"group", ld(`{"@type":"ProductGroup","name":"Thing","hasVariant":[{"@type":"Product","name":"Thing red","offers":{"price":"9","priceCurrency":"GBP"}},{"@type":"Product","name":"Thing blue","offers":{"price":"7","priceCurrency":"GBP"}}]}`), Context{}, want{"Thing", "7", "GBP", "", ""}},

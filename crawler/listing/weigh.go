@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -19,6 +20,7 @@ func (e *extraction) weighPrices() {
 		}
 		switch c.Source {
 		case "jsonld", "microdata", "rdfa", "state", "opengraph":
+			e.regroup(c)
 			if e.crossedOut(*c) {
 				c.Confidence -= .3
 			} else if e.shown(*c) {
@@ -27,6 +29,25 @@ func (e *extraction) weighPrices() {
 				c.Confidence -= .2
 			}
 		}
+	}
+}
+
+var threeAfterPoint = regexp.MustCompile(`^\s*\d{1,3}\.\d{3}\s*$`)
+
+// regroup reads "1.299" as 1299 when that is what the page shows: shops of
+// half the world write the point between thousands into data, too.
+func (e *extraction) regroup(c *Candidate) {
+	if !threeAfterPoint.MatchString(c.Raw) || c.High != nil || e.shown(*c) {
+		return
+	}
+	amount := c.Amount.Shift(3)
+	if !amount.IsInteger() {
+		return
+	}
+	other := *c
+	other.Amount, other.Value = &amount, amount.String()
+	if e.shown(other) {
+		*c = other
 	}
 }
 

@@ -29,7 +29,7 @@ func genericMarkers() Markers {
 			{URL: `/(?:punish|_____tmd_____|splashui/(?:challenge|captcha)|cdn-cgi/challenge|verify/(?:traffic|captcha)|errors/validatecaptcha|px/captcha|account-verification|blocked\?|bgn_verification|captcha)(?:[/?.]|$)|^https?://(?:validate|captcha)\.|x5secdata=`},
 		},
 		Login: []Marker{
-			{Short: true, CSS: `form input[type="password"]`, Form: `(?i)log[-_]?in|sign[-_]?in|session|passport`},
+			{Short: true, CSS: `h1, h2`, Text: `^\W*(?:log ?in|sign ?in|anmelden|einloggen|inicia(?:r)? sesi[oó]n|connectez-vous|se connecter|accedi|登录|ログイン|đăng nhập|войти)`, Form: `(?i)log[-_]?in|sign[-_]?in|session|passport`},
 			{Title: loginTitle},
 			{URL: loginURL},
 		},
