@@ -9,7 +9,7 @@ import (
 )
 
 // commonDecoy are the names that shops give to parts with other products.
-var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|similar|upsell\w*|cross-?sells?|also-?(?:viewed|bought|like\w*)|you-?may-?(?:also-?)?like|carousel|recently-?viewed|sponsored|frequently|bundles?|mini-?cart|cart-?drawer|more-?from|other-?items|suggest\w*)(?:$|[-_\s])|recommendation|relatedProduct|similarItems|alsoBought|recentlyViewed`)
+var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|similar|upsell\w*|cross-?sells?|also-?(?:viewed|bought|like\w*)|you-?may-?(?:also-?)?like|carousel|recently-?viewed|sponsored|frequently|bundles?|mini-?cart|cart-?drawer|more-?from|other-?items|suggest\w*|compar(?:e|ison)|bulk-?\w*)(?:$|[-_\s])|recommendation|relatedProduct|similarItems|alsoBought|recentlyViewed`)
 
 // notPrice are the names of elements that hold a price which is not the one
 // asked for now.
@@ -24,7 +24,7 @@ type nameFlags struct{ decoy, price, notPrice, strike bool }
 // Words without which the expressions cannot match: looking for them first is
 // ten times cheaper.
 var (
-	decoyWords = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest"}
+	decoyWords = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest", "compar", "bulk"}
 	priceWords = []string{"price", "preis", "prix", "precio", "prezzo", "preco", "cena", "amount"}
 )
 
@@ -147,8 +147,11 @@ func (e *extraction) addTitles() {
 		if d.inDecoy(h) {
 			continue
 		}
-		if t := Text(h); t != "" && n < 3 {
-			conf := .58 - .05*float64(n)
+		if t := Text(h); t != "" && n < 5 && len(t) < 1000 {
+			conf := .58 - .04*float64(n)
+			if d.title != "" && shared(t, d.title) < .4 && shared(t, d.Meta("og:title")) < .4 {
+				conf -= .25 // "Follow the author", "Add to cart": not what the page is called
+			}
 			// A heading that the page's <title> repeats is its name.
 			if strings.Contains(sameText(d.title), sameText(t)) || sameText(d.Meta("og:title")) == sameText(t) {
 				conf += .1
@@ -160,6 +163,27 @@ func (e *extraction) addTitles() {
 	if d.title != "" {
 		e.add(Candidate{Field: Title, Raw: shortTitle(d.title, hostOf(d.URL.String())), Source: "dom", Path: "title", Confidence: .35})
 	}
+}
+
+// shared is the part of a's pairs of letters that b has too: it works for
+// scripts with and without spaces.
+func shared(a, b string) float64 {
+	pairs := func(s string) map[[2]rune]bool {
+		out := map[[2]rune]bool{}
+		r := []rune(sameText(clipRunes(s, 1000)))
+		for i := 1; i < len(r); i++ {
+			out[[2]rune{r[i-1], r[i]}] = true
+		}
+		return out
+	}
+	x, y := pairs(a), pairs(b)
+	both := 0
+	for p := range x {
+		if y[p] {
+			both++
+		}
+	}
+	return float64(both) / float64(max(1, len(x)))
 }
 
 var titleJoint = regexp.MustCompile(`\s+[|–—·:-]\s+|\s*[|｜]\s*`)
@@ -225,7 +249,7 @@ func spotScore(s priceSpot, order, heading int) float64 {
 	if s.money.Symbol != "" {
 		score += .03
 	} else {
-		score -= .15
+		score -= .3 // a bare number: shown as seen, never taken for the price
 	}
 	// Of equals the one nearest after the heading wins: later ones lose a hair.
 	return score - float64(min(order, 50000))*1e-6
