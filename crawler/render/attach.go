@@ -5,6 +5,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -67,10 +68,24 @@ func (v *visit) enable(s session, durable func(cdp.Empty, error)) {
 	post(s, network.ConfigureDurableMessages, network.ConfigureDurableMessagesParams{
 		MaxTotalBufferSize: &total, MaxResourceBufferSize: &one,
 	}, durable)
+	if v.ch.full {
+		v.guardAuth(s)
+	}
 	post(s, inspector.Enable, cdp.Empty{}, nil)
 	post(s, log.Enable, cdp.Empty{}, nil)
 	post(s, target.SetAutoAttach, target.SetAutoAttachParams{
 		AutoAttach: true, WaitForDebuggerOnStart: true, Flatten: &yes,
+	}, nil)
+}
+
+// guardAuth makes the full browser ask us where it would ask a person for a
+// password, and wait. The headless shell cancels by itself. Only documents are
+// paused for it: each costs a round trip.
+func (v *visit) guardAuth(s session) {
+	yes := true
+	post(s, fetch.Enable, fetch.EnableParams{
+		HandleAuthRequests: &yes,
+		Patterns:           []*fetch.RequestPattern{{URLPattern: "*", ResourceType: network.ResourceTypeDocument}},
 	}, nil)
 }
 
@@ -118,7 +133,7 @@ func (v *visit) emulated(what string, main bool) func(cdp.Empty, error) {
 	}
 }
 
-// setUpPage prepares the main page and sends it off. The navigation waits for
+// setUpPage prepares the main page. The navigation (see ask) waits for
 // two replies. Until the page's process has confirmed what was enabled (the
 // last command stands for all), a navigation into a new process starts there
 // without it, and the first requests are lost; and until the network process
@@ -126,10 +141,8 @@ func (v *visit) emulated(what string, main bool) func(cdp.Empty, error) {
 func (v *visit) setUpPage(s session) {
 	waiting := 2
 	ready := func() {
-		if waiting--; waiting == 0 && v.crashed == "" {
-			v.asked = true
-			post(s, page.Navigate, page.NavigateParams{URL: v.req.URL}, v.navigated)
-		}
+		waiting--
+		v.ready = waiting == 0 && v.crashed == ""
 	}
 	v.enable(s, func(_ cdp.Empty, err error) {
 		if err != nil {

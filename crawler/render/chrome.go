@@ -36,6 +36,7 @@ type chrome struct {
 	userAgent string // its own, when a request names none
 	flags     []string
 	sandboxed bool
+	full      bool // the full browser, not the headless shell
 	started   time.Time
 
 	// refs, uses and retired belong to the Renderer's lock.
@@ -151,9 +152,10 @@ func (c *chrome) greet(ctx context.Context) error {
 			case <-ctx.Done():
 			}
 		}
-		return fmt.Errorf("Chrome did not come up: %w: %s", err, c.stderr.lastLine())
+		return fmt.Errorf("Chrome did not come up: %w: %s%s", err, c.stderr.lastLine(), c.profile.tooDeep())
 	}
 	c.product, c.userAgent = v.Product, v.UserAgent
+	c.full = !strings.HasPrefix(v.Product, "HeadlessChrome/")
 	yes := true
 	_, err = call(ctx, b, target.SetAutoAttach, target.SetAutoAttachParams{
 		AutoAttach: true, WaitForDebuggerOnStart: true, Flatten: &yes,

@@ -8,6 +8,7 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -68,6 +69,16 @@ func (v *visit) handle(m *cdproto.Message) {
 		on(v, m, v.rec.socketError)
 	case cdproto.EventNetworkWebSocketClosed:
 		on(v, m, v.rec.socketClosed)
+
+	case cdproto.EventFetchRequestPaused:
+		on(v, m, func(ev *fetch.EventRequestPaused) {
+			post(s, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: ev.RequestID}, nil)
+		})
+	case cdproto.EventFetchAuthRequired:
+		on(v, m, func(ev *fetch.EventAuthRequired) {
+			post(s, fetch.ContinueWithAuth, fetch.ContinueWithAuthParams{RequestID: ev.RequestID,
+				AuthChallengeResponse: &fetch.AuthChallengeResponse{Response: fetch.AuthChallengeResponseResponseCancelAuth}}, nil)
+		})
 
 	case cdproto.EventPageFrameNavigated:
 		on(v, m, v.frameNavigated)
@@ -165,6 +176,9 @@ func (v *visit) isMain(f cdp.FrameID) bool { return f != "" && string(f) == stri
 
 func (v *visit) navigated(r page.NavigateResult, err error) {
 	v.navDone = true
+	if v.arrived != nil {
+		v.arrived()
+	}
 	v.download = v.download || r.IsDownload
 	switch {
 	case err != nil:

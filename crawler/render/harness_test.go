@@ -14,7 +14,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,15 +22,17 @@ import (
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
 
-// profileRoot is a folder that whom Chrome runs as can get into; t.TempDir
-// closes its folders to others.
+// profileRoot is a folder that whom Chrome runs as can get into and that has a
+// short name; t.TempDir's have neither.
 func profileRoot(t testing.TB) string {
 	t.Helper()
-	root := t.TempDir()
-	for _, d := range []string{root, filepath.Dir(root)} {
-		if err := os.Chmod(d, 0o711); err != nil {
-			t.Fatal(err)
-		}
+	root, err := os.MkdirTemp("", "tm-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	if err := os.Chmod(root, 0o711); err != nil {
+		t.Fatal(err)
 	}
 	return root
 }

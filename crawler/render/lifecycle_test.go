@@ -54,7 +54,7 @@ func TestManyCapturesLeaveNothing(t *testing.T) {
 			q := w.ask("http://shop.test/")
 			q.Deadline = time.Minute
 			res := r.Render(context.Background(), q)
-			if res.Outcome != "" || len(res.Missing) > 0 || len(res.Exchanges) != 2 {
+			if res.Outcome != "" || len(res.Missing) > 0 || len(res.Exchanges) < 2 {
 				t.Errorf("outcome %q %q missing %v exchanges %d", res.Outcome, res.Evidence, res.Missing, len(res.Exchanges))
 			}
 		})

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// profile is the folder one Chrome lives in: data (its profile) and home. It
+// profile is the folder one Chrome lives in: d (its profile), h (its home), t (temporary). It
 // is locked while its Chrome is ours, so that a later start can tell the
 // folders of the dead from those in use.
 type profile struct {
@@ -17,7 +17,21 @@ type profile struct {
 	lock *os.File
 }
 
-const profilePrefix = "profile-"
+// Names are short: the full browser makes a Unix socket in its temporary folder,
+// and a socket's path has at most 107 bytes.
+const (
+	profilePrefix = "p-"
+	maxSocketPath = 107
+	socketName    = "/org.chromium.Chromium.XXXXXX/SingletonSocket"
+)
+
+// tooDeep says so when the browser's socket does not fit.
+func (p *profile) tooDeep() string {
+	if over := len(p.tmp()) + len(socketName) - maxSocketPath; over > 0 {
+		return fmt.Sprintf(" (profile_root is %d characters too long for the full browser's socket)", over)
+	}
+	return ""
+}
 
 func newProfile(cfg Config) (*profile, error) {
 	if err := os.MkdirAll(cfg.ProfileRoot, 0o711); err != nil {
@@ -49,9 +63,9 @@ func (p *profile) prepare(cfg Config) (err error) {
 	return handOver(cfg, p.dir, p.data(), p.home(), p.tmp())
 }
 
-func (p *profile) data() string { return filepath.Join(p.dir, "data") }
-func (p *profile) home() string { return filepath.Join(p.dir, "home") }
-func (p *profile) tmp() string  { return filepath.Join(p.dir, "tmp") }
+func (p *profile) data() string { return filepath.Join(p.dir, "d") }
+func (p *profile) home() string { return filepath.Join(p.dir, "h") }
+func (p *profile) tmp() string  { return filepath.Join(p.dir, "t") }
 
 // env is Chrome's whole environment: nothing of ours, which may hold secrets.
 func (p *profile) env() []string {
@@ -97,9 +111,6 @@ func sweep(cfg Config) (removed int) {
 			continue
 		}
 		p := &profile{dir: filepath.Join(cfg.ProfileRoot, d.Name())}
-		if info, err := d.Info(); err != nil || time.Since(info.ModTime()) < 0 {
-			continue
-		}
 		lock, err := lockFile(filepath.Join(p.dir, "lock"))
 		if err != nil {
 			continue // in use, or about to be

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -50,6 +51,11 @@ type Request struct {
 	MaxHeight int
 	// Screenshots asks for the viewport and full-page images.
 	Screenshots bool
+
+	// Gate, when not nil, is called right before the page is asked for, and may
+	// wait. It gives what to call, from any goroutine, when the site has
+	// answered or never will; an error ends the capture unasked.
+	Gate func(ctx context.Context) (arrived func(), err error)
 
 	// NewID makes ids for exchanges. Required.
 	NewID func() capture.ID

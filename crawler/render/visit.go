@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/cdproto/target"
 
@@ -34,7 +35,9 @@ type visit struct {
 	pageID   target.ID // also the main frame's id
 	known    map[target.ID]target.SessionID
 	kinds    map[target.SessionID]string // target types, of attached sessions
+	ready    bool                        // the page can be sent off
 	asked    bool                        // navigation was sent
+	arrived  func()                      // tells that the site was reached
 	navErr   string                      // what Page.navigate said
 	navDone  bool
 	download bool         // the page turned out to be one
@@ -94,10 +97,19 @@ func (v *visit) run(ctx context.Context) (*Result, error) {
 	deadline, cancel := context.WithTimeout(ctx, v.req.Deadline)
 	defer cancel()
 	p := newPhases(v.res)
+	defer func() {
+		if v.arrived != nil {
+			v.arrived()
+		}
+	}()
 	err := v.open(deadline)
 	p.done("open")
 	switch {
 	case err == nil:
+		if err := v.ask(deadline); err != nil {
+			v.lock(func() { v.end(capture.Throttled, "the page was not asked for: "+err.Error()) })
+			break
+		}
 		v.observe(ctx, deadline, p)
 	case deadline.Err() != nil && v.ch.conn.lost() == nil:
 		// Too slow is an outcome, not a broken browser. It may be one all the
@@ -218,7 +230,24 @@ func (v *visit) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return v.waitFor(ctx, func() (bool, time.Duration) { return v.asked, 0 })
+	return v.waitFor(ctx, func() (bool, time.Duration) { return v.ready, 0 })
+}
+
+// ask sends the page off, when it may.
+func (v *visit) ask(ctx context.Context) error {
+	if v.req.Gate != nil {
+		arrived, err := v.req.Gate(ctx)
+		if err != nil {
+			return err
+		}
+		v.arrived = arrived
+	}
+	v.lock(func() {
+		v.asked = true
+		// The reply comes once the site has answered, or cannot be reached.
+		post(v.page, page.Navigate, page.NavigateParams{URL: v.req.URL}, v.navigated)
+	})
+	return nil
 }
 
 func cookieParams(cs []Cookie) []*network.CookieParam {
