@@ -21,12 +21,19 @@ import (
 // ErrTampered: stored bytes are not those the manifest names.
 var ErrTampered = errors.New("the stored bytes are not those of the manifest")
 
+// ErrGone: the capture was erased, or its retention ended. That it was there
+// stays in the custody log and the catalogue.
+var ErrGone = errors.New("the capture is gone: it was erased, or its retention ended")
+
 // Manifest reads a capture's manifest from the vault and checks it against the
 // digest that the catalogue has. Reading it is no custody event.
 func (a *Archive) Manifest(ctx context.Context, id capture.ID) (*manifest.Manifest, []byte, error) {
 	e, err := a.Catalog.Get(ctx, id)
 	if err != nil {
 		return nil, nil, err
+	}
+	if e.State != catalog.Kept {
+		return nil, nil, fmt.Errorf("capture %s: %w", id, ErrGone)
 	}
 	r, _, err := a.Vault.Get(ctx, e.ManifestKey, e.ManifestVersion)
 	if err != nil {
@@ -55,8 +62,12 @@ func (a *Archive) Open(ctx context.Context, id capture.ID, role string, tile int
 	}
 	i := slices.IndexFunc(arts, func(x catalog.Artifact) bool { return x.Role == role && x.Tile == tile })
 	if i < 0 {
-		if _, err := a.Catalog.Get(ctx, id); err != nil {
+		e, err := a.Catalog.Get(ctx, id)
+		if err != nil {
 			return nil, catalog.Artifact{}, err
+		}
+		if e.State != catalog.Kept {
+			return nil, catalog.Artifact{}, fmt.Errorf("capture %s: %w", id, ErrGone)
 		}
 		return nil, catalog.Artifact{}, fmt.Errorf("capture %s has no %s: %w", id, role, catalog.ErrNotFound)
 	}
@@ -110,15 +121,22 @@ func (a *Archive) Extend(ctx context.Context, id capture.ID, until time.Time, ac
 	if !until.After(e.RetainUntil) {
 		return nil
 	}
-	err = a.eachObject(ctx, e, func(key, version string) error {
-		err := a.Vault.Extend(ctx, key, version, a.cfg.Mode, until)
-		if errors.Is(err, vault.ErrShorter) {
-			return nil // it is locked longer already
-		}
-		return err
-	})
+	if e.State != catalog.Kept {
+		return fmt.Errorf("capture %s: %w", id, ErrGone)
+	}
+	all, err := a.objects(ctx, e)
 	if err != nil {
-		return fmt.Errorf("the lock of capture %s could not be extended: %w", id, err)
+		return err
+	}
+	for _, o := range all {
+		if o.other != nil {
+			err = a.lockOther(ctx, *o.other, until, id)
+		} else if err = a.Vault.Extend(ctx, o.key, o.version, a.cfg.Mode, until); errors.Is(err, vault.ErrShorter) {
+			err = nil // it is locked longer already
+		}
+		if err != nil {
+			return fmt.Errorf("the lock of capture %s could not be extended: %s: %w", id, o.key, err)
+		}
 	}
 	if err := a.Note(ctx, custody.RetentionChanged, actor, custody.Subject{Capture: id},
 		map[string]string{"until": until.Format(time.RFC3339), "reason": reason}); err != nil {
@@ -134,8 +152,26 @@ func (a *Archive) Hold(ctx context.Context, id capture.ID, on bool, actor, reaso
 	if err != nil {
 		return err
 	}
-	if err := a.eachObject(ctx, e, func(key, version string) error { return a.Vault.Hold(ctx, key, version, on) }); err != nil {
-		return fmt.Errorf("the legal hold of capture %s could not be changed: %w", id, err)
+	if e.State != catalog.Kept {
+		return fmt.Errorf("capture %s: %w", id, ErrGone)
+	}
+	all, err := a.objects(ctx, e)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if !on { // an object that another held capture needs stays held
+			users, err := a.Catalog.Users(ctx, o.key, id)
+			if err != nil {
+				return err
+			}
+			if users.Held {
+				continue
+			}
+		}
+		if err := a.Vault.Hold(ctx, o.key, o.version, on); err != nil {
+			return fmt.Errorf("the legal hold of capture %s could not be changed: %s: %w", id, o.key, err)
+		}
 	}
 	how := custody.Held
 	if !on {
@@ -148,16 +184,37 @@ func (a *Archive) Hold(ctx context.Context, id capture.ID, on bool, actor, reaso
 	return a.Catalog.SetRetention(ctx, e)
 }
 
-// eachObject calls do for every stored object of a capture, manifest included.
-func (a *Archive) eachObject(ctx context.Context, e catalog.Entry, do func(key, version string) error) error {
+// object is one stored object that a capture needs.
+type object struct {
+	key, version string
+	other        *catalog.Payload // set for what belongs to another capture
+}
+
+// objects lists every stored object that a capture needs: its files, what its
+// WARC refers to, and last its manifest.
+func (a *Archive) objects(ctx context.Context, e catalog.Entry) ([]object, error) {
 	arts, err := a.Catalog.Artifacts(ctx, e.ID)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	refers, err := a.Catalog.Referred(ctx, e.ID)
+	if err != nil {
+		return nil, err
+	}
+	var all []object
+	seen := map[string]bool{}
+	add := func(o object) {
+		if !seen[o.key] {
+			all = append(all, o)
+		}
+		seen[o.key] = true
 	}
 	for _, art := range arts {
-		if err := do(art.Key, art.Version); err != nil {
-			return fmt.Errorf("%s: %w", art.Key, err)
-		}
+		add(object{art.Key, art.Version, nil})
 	}
-	return do(e.ManifestKey, e.ManifestVersion)
+	for _, p := range refers {
+		add(object{p.Key, p.Version, &p})
+	}
+	add(object{e.ManifestKey, e.ManifestVersion, nil})
+	return all, nil
 }

@@ -2,8 +2,10 @@ package archive
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -27,6 +29,14 @@ type Config struct {
 	// SpoolLimit is how many bytes may wait for storage; more and Prepare
 	// gives ErrSpoolFull. Default 2 GiB.
 	SpoolLimit int64
+	// Whole stores every capture with all of its bytes: no payload is left to
+	// an earlier capture, no artifact is shared, and the WARC has the artifacts
+	// too. It costs several times the storage.
+	Whole bool
+	// ReferFor is how old a capture may be that a new one refers to. It bounds
+	// how much longer than its own retention a capture stays for others.
+	// Default 30 days.
+	ReferFor time.Duration
 	// Info stands in every WARC.
 	Info warc.Info
 	// Actor is who custody events of this process are by: "worker:<name>".
@@ -42,6 +52,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SpoolLimit == 0 {
 		c.SpoolLimit = 2 << 30
+	}
+	if c.ReferFor == 0 {
+		c.ReferFor = 30 * 24 * time.Hour
 	}
 	if c.Actor == "" {
 		c.Actor = "worker:unnamed"
@@ -66,7 +79,9 @@ type Deps struct {
 	Custody Log
 	IDs     *capture.IDSource
 	Now     func() time.Time
-	Log     *slog.Logger
+	// Rand is what samples are drawn by; nil is crypto/rand.
+	Rand io.Reader
+	Log  *slog.Logger
 }
 
 // Archive is one archive. Safe for concurrent use.
@@ -89,6 +104,9 @@ func New(cfg Config, deps Deps) (*Archive, error) {
 	abs, err := filepath.Abs(cfg.SpoolDir)
 	if err != nil {
 		return nil, err
+	}
+	if deps.Rand == nil {
+		deps.Rand = rand.Reader
 	}
 	s := &spool{dir: abs, limit: cfg.SpoolLimit}
 	if err := s.sweep(); err != nil {

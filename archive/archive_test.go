@@ -40,12 +40,15 @@ type world struct {
 	ids     *capture.IDSource
 	spool   string
 	limit   int64
+	whole   bool
+	now     time.Time
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	now := func() time.Time { return noon }
-	w := &world{vault: vault.NewMem(now), store: &custody.Mem{}, spool: t.TempDir(), ids: capture.NewIDSource(now, rand.Reader)}
+	w := &world{store: &custody.Mem{}, spool: t.TempDir(), now: noon}
+	now := func() time.Time { return w.now }
+	w.vault, w.ids = vault.NewMem(now), capture.NewIDSource(now, rand.Reader)
 	keys, err := custody.NewKeys("log.example", rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -80,11 +83,11 @@ func newWorld(t *testing.T) *world {
 func (w *world) open(t *testing.T) *archive.Archive {
 	t.Helper()
 	a, err := archive.New(archive.Config{
-		SpoolDir: w.spool, SpoolLimit: w.limit, Untriaged: 24 * time.Hour, Actor: "worker:test",
+		SpoolDir: w.spool, SpoolLimit: w.limit, Whole: w.whole, Untriaged: 24 * time.Hour, Actor: "worker:test",
 		Info: warc.Info{Software: "trawlmark test"},
 	}, archive.Deps{
 		Vault: w.vault, Catalog: w.catalog, Custody: w.log, IDs: w.ids,
-		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -351,27 +354,58 @@ func TestAnUnknownOutcomeIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheWARCHoldsTheExchangeAndTheArtifacts(t *testing.T) {
-	w := newWorld(t)
-	c := w.capture()
-	if _, err := w.open(t).Ingest(t.Context(), c, seen); err != nil {
-		t.Fatal(err)
+func TestAWholeWARCHoldsTheExchangeAndTheArtifacts(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		w := newWorld(t)
+		w.whole = whole
+		c := w.capture()
+		a := w.open(t)
+		if _, err := a.Ingest(t.Context(), c, seen); err != nil {
+			t.Fatal(err)
+		}
+		var b, again bytes.Buffer
+		if err := a.WriteWhole(t.Context(), c.ID, &b, t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.WriteWhole(t.Context(), c.ID, &again, t.TempDir()); err != nil || !bytes.Equal(b.Bytes(), again.Bytes()) {
+			t.Errorf("the second time gave other bytes, %v", err)
+		}
+		targets := records(t, b.Bytes())
+		for _, want := range []string{"response " + c.URL, "request " + c.URL, "resource urn:fullPage:1:" + c.URL, "resource urn:fullPage:2:" + c.URL} {
+			if n := count(targets, want); n != 1 {
+				t.Errorf("stored whole %v: the WARC has %d records %q: %q", whole, n, want, targets)
+			}
+		}
+		stored := records(t, w.get(t, vault.WARCKey(c.ID)))
+		if got := slices.Contains(stored, "resource urn:fullPage:1:"+c.URL); got != whole {
+			t.Errorf("stored whole %v: screenshots in the stored WARC: %v", whole, got)
+		}
 	}
-	r := warc.NewReader(bytes.NewReader(w.get(t, vault.WARCKey(c.ID))))
-	var targets []string
+}
+
+// records gives "type target" of each record of a WARC.
+func records(t *testing.T, b []byte) []string {
+	t.Helper()
+	r := warc.NewReader(bytes.NewReader(b))
+	var all []string
 	for {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return all
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		targets = append(targets, string(rec.Type)+" "+rec.Target)
+		all = append(all, string(rec.Type)+" "+rec.Target)
 	}
-	for _, want := range []string{"response " + c.URL, "request " + c.URL, "resource urn:fullPage:1:" + c.URL} {
-		if !slices.Contains(targets, want) {
-			t.Errorf("the WARC has no %q: %q", want, targets)
+}
+
+func count(all []string, want string) int {
+	n := 0
+	for _, s := range all {
+		if s == want {
+			n++
 		}
 	}
+	return n
 }

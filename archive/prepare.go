@@ -53,6 +53,9 @@ func (a *Archive) fill(ctx context.Context, tmp string, c *capture.Capture, d De
 			return err
 		}
 	}
+	if !a.cfg.Whole {
+		share(p.Files)
+	}
 	for i := range p.Files {
 		p.Files[i].Until = until
 	}
@@ -85,9 +88,22 @@ func (a *Archive) writeWARC(ctx context.Context, tmp string, c *capture.Capture,
 	if info.RobotsPolicy == "" {
 		info.RobotsPolicy = c.Policy.Robots
 	}
-	_, err = warc.WriteCapture(ctx, w, c, warc.Options{Info: info, NewID: a.IDs.New})
+	var index *warc.Index
+	var seen *dedupe
+	opt := warc.Options{Info: info, NewID: a.IDs.New}
+	if a.cfg.Whole {
+		_, err = warc.WriteCapture(ctx, w, c, opt)
+	} else if seen, err = a.newDedupe(ctx, c); err == nil {
+		opt.Dedupe = seen.original
+		index, err = warc.WriteCapture(ctx, w, withoutArtifacts(c), opt)
+	}
 	if err := errors.Join(err, buffered.Flush(), f.Sync(), f.Close()); err != nil {
 		return err
+	}
+	if seen != nil {
+		if err := seen.list(tmp, c, index, p); err != nil {
+			return err
+		}
 	}
 	p.Files = append(p.Files, spooled{
 		File: vault.FileWARC, Key: vault.WARCKey(c.ID), Role: manifest.RoleWARC,

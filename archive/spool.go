@@ -21,6 +21,10 @@ type Pending struct {
 	ID    capture.ID    `json:"capture"`
 	Entry catalog.Entry `json:"entry"`
 	Files []spooled     `json:"files"`
+	// Refers are the payloads that its WARC leaves to earlier captures,
+	// Payloads those that later ones may refer to.
+	Refers   []referred        `json:"refers,omitempty"`
+	Payloads []catalog.Payload `json:"payloads,omitempty"`
 	// Actor made the capture, whoever stores it in the end.
 	Actor string `json:"actor"`
 	// Note is what the caller wants back with it after a restart.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,20 +27,26 @@ const uploads = 4
 // failure, by any process that has the spool folder: what is there already is
 // recognised by its digest. Discard removes the spooled copy afterwards.
 func (a *Archive) Store(ctx context.Context, p *Pending) (Receipt, error) {
-	versions := make([]string, len(p.Files))
+	if err := a.secure(ctx, p); err != nil {
+		return Receipt{}, err
+	}
+	objects := make([]catalog.Artifact, len(p.Files))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(uploads)
 	for i, f := range p.Files {
 		g.Go(func() error {
-			v, err := a.put(gctx, p, f)
-			versions[i] = v
+			info, err := a.put(gctx, p, f)
+			objects[i] = catalog.Artifact{
+				Role: f.Role, Tile: f.Tile, MediaType: f.MediaType, Key: info.Key, Version: info.Version, Bytes: f.Print.Size,
+				SHA256: f.Print.SHA256, SHA512: f.Print.SHA512, RetainUntil: maxTime(f.Until, info.RetainUntil), Width: f.Width, Height: f.Height,
+			}
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return Receipt{}, fmt.Errorf("capture %s could not be stored: %w", p.ID, err)
 	}
-	m, err := a.manifest(p, versions)
+	m, err := a.manifest(p, objects)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -54,29 +61,52 @@ func (a *Archive) Store(ctx context.Context, p *Pending) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, fmt.Errorf("the manifest of capture %s could not be stored: %w", p.ID, err)
 	}
-	return a.record(ctx, p, versions, capture.Sum(doc), info)
+	return a.record(ctx, p, objects, capture.Sum(doc), info)
 }
 
-// put stores one file and gives its version.
-func (a *Archive) put(ctx context.Context, p *Pending, f spooled) (string, error) {
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b.UTC()
+}
+
+// put stores one file.
+func (a *Archive) put(ctx context.Context, p *Pending, f spooled) (vault.Info, error) {
 	body, err := capture.File(filepath.Join(p.dir, f.File))
 	if err != nil {
-		return "", err
+		return vault.Info{}, err
 	}
-	info, err := a.putOnce(ctx, vault.Put{
-		Key: f.Key, MediaType: f.MediaType, Body: body, SHA256: f.Print.SHA256, RetainUntil: f.Until, Mode: a.cfg.Mode,
-	})
-	return info.Version, err
+	put := vault.Put{Key: f.Key, MediaType: f.MediaType, Body: body, SHA256: f.Print.SHA256, RetainUntil: f.Until, Mode: a.cfg.Mode}
+	info, err := a.putOnce(ctx, put)
+	if own := vault.CaptureKey(p.ID, f.File); errors.Is(err, vault.ErrExists) && f.Key != own {
+		// Somebody put other bytes over a shared object. That is for the audit;
+		// this capture keeps its bytes to itself.
+		put.Key = own
+		info, err = a.putOnce(ctx, put)
+	}
+	return info, err
 }
 
 // putOnce is Put for a key that only these bytes can be under: an object that
 // is there already with the same digest is the one an earlier attempt stored.
-// It gets the lock that was asked for, if that attempt died before it had one.
+// It gets the lock that was asked for, if that attempt died before it had one,
+// or if it is shared and another capture needed it for less long.
 func (a *Archive) putOnce(ctx context.Context, put vault.Put) (vault.Info, error) {
-	info, err := a.Vault.Put(ctx, put)
-	if !errors.Is(err, vault.ErrExists) {
-		return info, err
+	for tries := 1; ; tries++ {
+		info, err := a.Vault.Put(ctx, put)
+		if !errors.Is(err, vault.ErrExists) {
+			return info, err
+		}
+		// Between seeing a shared object and locking it, it may expire.
+		if info, err = a.adopt(ctx, put); !errors.Is(err, vault.ErrNotFound) || tries == 3 {
+			return info, err
+		}
 	}
+}
+
+// adopt takes an object that is there for the one that was to be put.
+func (a *Archive) adopt(ctx context.Context, put vault.Put) (vault.Info, error) {
 	have, err := a.Vault.Stat(ctx, put.Key, "")
 	if err != nil {
 		return vault.Info{}, err
@@ -91,9 +121,14 @@ func (a *Archive) putOnce(ctx context.Context, put vault.Put) (vault.Info, error
 		return vault.Info{}, fmt.Errorf("%s has other bytes than this capture's: %w", put.Key, vault.ErrExists)
 	}
 	if have.RetainUntil.Before(put.RetainUntil) {
-		if err := a.Vault.Extend(ctx, put.Key, have.Version, put.Mode, put.RetainUntil); err != nil {
-			return vault.Info{}, fmt.Errorf("%s was stored by an earlier attempt, but could not be locked: %w", put.Key, err)
+		until := put.RetainUntil
+		if _, _, shared := vault.ParseSharedKey(put.Key); shared {
+			until = wholeDay(until)
 		}
+		if err := a.Vault.Extend(ctx, put.Key, have.Version, put.Mode, until); err != nil && !errors.Is(err, vault.ErrShorter) {
+			return vault.Info{}, fmt.Errorf("%s is stored already, but could not be locked: %w", put.Key, err)
+		}
+		have.RetainUntil = until
 	}
 	return have, nil
 }
@@ -110,8 +145,8 @@ func (a *Archive) digest(ctx context.Context, key, version string) (capture.Dige
 	return w.print().SHA256, err
 }
 
-// manifest fills the versions into the draft.
-func (a *Archive) manifest(p *Pending, versions []string) (*manifest.Manifest, error) {
+// manifest fills in the draft where the files came to lie.
+func (a *Archive) manifest(p *Pending, objects []catalog.Artifact) (*manifest.Manifest, error) {
 	draft, err := os.ReadFile(filepath.Join(p.dir, draftFile))
 	if err != nil {
 		return nil, err
@@ -120,17 +155,18 @@ func (a *Archive) manifest(p *Pending, versions []string) (*manifest.Manifest, e
 	if err != nil {
 		return nil, fmt.Errorf("the draft manifest of capture %s is damaged: %w", p.ID, err)
 	}
-	byKey := map[string]string{}
-	for i, f := range p.Files {
-		byKey[f.Key] = versions[i]
-	}
 	for i := range m.Artifacts {
-		m.Artifacts[i].Version = byKey[m.Artifacts[i].Key]
+		f := &m.Artifacts[i]
+		at := slices.IndexFunc(objects, func(o catalog.Artifact) bool { return o.Role == f.Role && int64(o.Tile) == f.Tile })
+		if at < 0 {
+			return nil, fmt.Errorf("the draft manifest of capture %s names a %s that is not in the spool", p.ID, f.Role)
+		}
+		f.Key, f.Version = objects[at].Key, objects[at].Version
 	}
 	return m, nil
 }
 
-func (a *Archive) record(ctx context.Context, p *Pending, versions []string, digest capture.Digest, info vault.Info) (Receipt, error) {
+func (a *Archive) record(ctx context.Context, p *Pending, objects []catalog.Artifact, digest capture.Digest, info vault.Info) (Receipt, error) {
 	e := p.Entry
 	// The capture's own id names the event, so storing twice logs once.
 	receipt, err := a.Custody.Append(ctx, custody.Event{
@@ -141,15 +177,17 @@ func (a *Archive) record(ctx context.Context, p *Pending, versions []string, dig
 		return Receipt{}, fmt.Errorf("the custody event of capture %s could not be recorded: %w", p.ID, err)
 	}
 	e.Manifest, e.ManifestKey, e.ManifestVersion, e.Event = digest, info.Key, info.Version, receipt.Event.ID.String()
-	objects := make([]catalog.Artifact, len(p.Files))
-	for i, f := range p.Files {
-		objects[i] = catalog.Artifact{
-			Role: f.Role, Tile: f.Tile, MediaType: f.MediaType, Key: f.Key, Version: versions[i], Bytes: f.Print.Size,
-			SHA256: f.Print.SHA256, SHA512: f.Print.SHA512, RetainUntil: f.Until, Width: f.Width, Height: f.Height,
-		}
-	}
 	if err := a.Catalog.Add(ctx, e, objects); err != nil {
 		return Receipt{}, fmt.Errorf("capture %s is stored, but the catalogue did not take it: %w", p.ID, err)
+	}
+	// From here on later captures may refer to this one.
+	payloads := slices.Clone(p.Payloads)
+	for i := range payloads {
+		at := slices.IndexFunc(objects, func(o catalog.Artifact) bool { return o.Role == manifest.RoleWARC })
+		payloads[i].Version = objects[at].Version
+	}
+	if err := a.Catalog.AddPayloads(ctx, payloads); err != nil {
+		return Receipt{}, fmt.Errorf("capture %s is stored, but the catalogue did not take its payloads: %w", p.ID, err)
 	}
 	return Receipt{ID: p.ID, Manifest: digest, Entry: e, Objects: objects}, nil
 }

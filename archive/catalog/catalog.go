@@ -33,7 +33,7 @@ func Open(ctx context.Context, db *sqldb.DB) (*Catalog, error) {
 
 const columns = `id, started, finished, url, final_url, site, page_kind, item_id, canonical, watch, job,
 	requested_by, outcome, title, price, currency, seller, manifest_sha256, manifest_key, manifest_version,
-	event, bytes, retain_until, held`
+	event, bytes, retain_until, held, state`
 
 // qualified is columns of the table named c.
 var qualified = "c." + strings.Join(strings.Fields(strings.ReplaceAll(columns, ",", " ")), ", c.")
@@ -43,12 +43,12 @@ var qualified = "c." + strings.Join(strings.Fields(strings.ReplaceAll(columns, "
 func (c *Catalog) Add(ctx context.Context, e Entry, artifacts []Artifact) error {
 	return c.db.Tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO capture (`+columns+`)
-			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24)
+			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25)
 			ON CONFLICT (id) DO NOTHING`,
 			e.ID.String(), micros(e.Started), micros(e.Finished), clean(e.URL), clean(e.FinalURL), e.Site, e.PageKind, clean(e.ItemID),
 			clean(e.Canonical), e.Watch, e.Job, e.RequestedBy, string(e.Outcome), clean(e.Title), e.Price, e.Currency,
 			clean(e.Seller), e.Manifest.String(), e.ManifestKey, e.ManifestVersion, e.Event, e.Bytes,
-			micros(e.RetainUntil), e.Held)
+			micros(e.RetainUntil), e.Held, string(e.State))
 		if err != nil {
 			return err
 		}
@@ -138,18 +138,18 @@ type scanner interface{ Scan(...any) error }
 
 func scan(row scanner) (Entry, error) {
 	var e Entry
-	var id, outcome, manifest string
+	var id, outcome, manifest, state string
 	var started, finished, until int64
 	err := row.Scan(&id, &started, &finished, &e.URL, &e.FinalURL, &e.Site, &e.PageKind, &e.ItemID, &e.Canonical, &e.Watch, &e.Job,
 		&e.RequestedBy, &outcome, &e.Title, &e.Price, &e.Currency, &e.Seller, &manifest, &e.ManifestKey, &e.ManifestVersion,
-		&e.Event, &e.Bytes, &until, &e.Held)
+		&e.Event, &e.Bytes, &until, &e.Held, &state)
 	if err != nil {
 		return Entry{}, err
 	}
 	if err := errors.Join(e.ID.UnmarshalText([]byte(id)), e.Manifest.UnmarshalText([]byte(manifest))); err != nil {
 		return Entry{}, fmt.Errorf("the catalogue is damaged: %w", err)
 	}
-	e.Outcome = capture.Outcome(outcome)
+	e.Outcome, e.State = capture.Outcome(outcome), State(state)
 	e.Started, e.Finished, e.RetainUntil = instant(started), instant(finished), instant(until)
 	return e, nil
 }
@@ -188,7 +188,9 @@ func (c *Catalog) SetRetention(ctx context.Context, e Entry) error {
 			micros(e.RetainUntil), e.Held, e.ID.String()); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE artifact SET retain_until = $1 WHERE capture = $2`, micros(e.RetainUntil), e.ID.String())
+		// An object that others share may be locked for longer already.
+		_, err := tx.ExecContext(ctx, `UPDATE artifact SET retain_until = $1 WHERE retain_until < $1 AND object_key IN
+			(SELECT object_key FROM artifact WHERE capture = $2)`, micros(e.RetainUntil), e.ID.String())
 		return err
 	})
 }

@@ -43,6 +43,8 @@ type Entry struct {
 	Bytes           int64          `json:"bytes"` // of all artifacts
 	RetainUntil     time.Time      `json:"retain_until"`
 	Held            bool           `json:"held"`
+	// State is empty while the capture is kept.
+	State State `json:"state,omitempty"`
 }
 
 // Artifact is one stored object of a capture.

@@ -11,7 +11,7 @@ import (
 // Every key of the project is spelled in this file and nowhere else.
 //
 //	captures/<yyyy>/<mm>/<dd>/<capture id>/<file>   one visit's evidence
-//	blobs/sha256/<ab>/<hex>                         bytes shared by captures
+//	blobs/sha256/<ab>/<hex>/<file>                  bytes shared by captures
 //	log/checkpoints/<size>                          signed checkpoints
 //	log/tile/<level>/..., log/tile/entries/...      tiles (C2SP tlog-tiles)
 //	log/stamps/<size>/<name>.<tsq|tsr|...>          what binds a checkpoint to time
@@ -114,10 +114,32 @@ func ArtifactKey(id capture.ID, role capture.Role, tile int) (string, error) {
 	return CaptureKey(id, f), nil
 }
 
-// BlobKey is where bytes lie that many captures share, named by what they are.
+// BlobKey is the folder of bytes that many captures share, named by what they
+// are; without the final "/".
 func BlobKey(d capture.Digest) string {
 	h := d.String()
 	return BlobsPrefix + h[:2] + "/" + h
+}
+
+// FilePayload is the file of a shared response payload that its WARC has lost.
+const FilePayload = "payload"
+
+// SharedKey is a file that many captures share: its folder is what its bytes
+// are, its name what a capture calls them.
+func SharedKey(d capture.Digest, file string) string { return BlobKey(d) + "/" + file }
+
+// ParseSharedKey takes a key apart that SharedKey wrote; ok is false for
+// anything else.
+func ParseSharedKey(key string) (d capture.Digest, file string, ok bool) {
+	parts := strings.Split(strings.TrimPrefix(key, BlobsPrefix), "/")
+	if len(parts) != 3 {
+		return d, "", false
+	}
+	d, err := capture.ParseDigest(parts[1])
+	if err != nil || parts[2] == "" || SharedKey(d, parts[2]) != key {
+		return capture.Digest{}, "", false
+	}
+	return d, parts[2], true
 }
 
 // CheckpointKey is the signed checkpoint over the first size entries of the
