@@ -20,15 +20,15 @@ const readOut = 25 * time.Second
 // render looks at the page in Chrome.
 func (v *visit) render(ctx context.Context, why []string) {
 	v.cap.Policy.Escalated = append(v.cap.Policy.Escalated, why...)
-	if !v.pass(ctx) {
-		return
-	}
 	proxy, err := v.session.Proxy(ctx)
 	if err != nil {
 		v.end(capture.ConnectFailed, "the guarded way out for Chrome could not be opened: "+err.Error())
 		return
 	}
 	q := v.renderRequest(ctx, proxy)
+	if v.req.Gate != nil {
+		q.Gate = v.gate // Chrome may have to be waited for; the gate comes after
+	}
 	got := v.Renderer.Render(ctx, q)
 	v.take(got)
 	if got.Outcome != "" {

@@ -110,8 +110,10 @@ type Request struct {
 	Inspect func(r *site.Reading) (why string)
 	// Gate is passed right before every request for a page (robots.txt, the
 	// fetch, Chrome): it waits as the lane's politeness wants. An error ends
-	// the visit before the request. May be nil.
-	Gate func(ctx context.Context, crawlDelay time.Duration) error
+	// the visit before the request. It gives what is called, once or more and
+	// from any goroutine, when the request has reached the site or is over: the
+	// site's log shows when requests came, not when they were sent. May be nil.
+	Gate func(ctx context.Context, crawlDelay time.Duration) (arrived func(), err error)
 	// RobotsOverride visits although robots.txt forbids, and says by whose
 	// order; recorded.
 	RobotsOverride string
@@ -209,20 +211,6 @@ func (v *visit) run(ctx context.Context) {
 		return
 	}
 	v.fetch(ctx)
-}
-
-// pass waits at the gate. False: the visit ends here, unmade, and Result.Gated
-// says why.
-func (v *visit) pass(ctx context.Context) bool {
-	if v.req.Gate == nil {
-		return true
-	}
-	if err := v.req.Gate(ctx, v.res.CrawlDelay); err != nil {
-		v.res.Gated = err
-		v.end(capture.Throttled, "the visit was not made: "+err.Error())
-		return false
-	}
-	return true
 }
 
 // close ends the session and moves what it saw into the capture.

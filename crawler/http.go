@@ -11,9 +11,6 @@ import (
 
 // fetch looks at the page by HTTP, and goes on to Chrome when that is due.
 func (v *visit) fetch(ctx context.Context) {
-	if !v.pass(ctx) {
-		return
-	}
 	q := fetch.Request{
 		URL: v.req.URL, UserAgent: v.userAgent(), AcceptLanguage: v.match.Site.Browser.AcceptLanguage,
 		MaxBytes: v.cfg.MaxBody, Session: v.session, NewID: v.IDs.New,
@@ -21,7 +18,12 @@ func (v *visit) fetch(ctx context.Context) {
 	if p := v.req.Previous; p != nil && !v.req.Screenshot {
 		q.Conditional = fetch.Conditional{ETag: p.ETag, LastModified: p.LastModified}
 	}
-	got := v.get(ctx, q)
+	one, over, ok := v.pass(ctx)
+	if !ok {
+		return
+	}
+	got := v.get(one, q)
+	over()
 	v.cap.FinalURL = got.FinalURL
 	v.cap.Redirects = append(v.cap.Redirects, got.Redirects...)
 	v.cap.Missing = append(v.cap.Missing, got.Missing...)

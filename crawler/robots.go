@@ -70,10 +70,13 @@ func (v *visit) allowed(ctx context.Context) bool {
 	v.cap.Policy.RobotsURL = origin + "/robots.txt"
 	a, ok := v.robots.get(origin, v.Now())
 	if !ok {
-		if !v.pass(ctx) {
+		one, over, pass := v.pass(ctx)
+		if !pass {
 			return false
 		}
-		if a, ok = v.askRobots(ctx, origin); !ok {
+		a, ok = v.askRobots(one, origin)
+		over()
+		if !ok {
 			return true // the host cannot be reached: the visit itself says how
 		}
 		v.robots.put(origin, a)

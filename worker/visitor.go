@@ -72,8 +72,8 @@ type Anchors interface {
 type Lanes interface {
 	// Observe tells how long the site took to answer, and whether well.
 	Observe(ctx context.Context, lane string, took time.Duration, ok bool) error
-	// Pass waits until a request may go out.
-	Pass(ctx context.Context, lane string, p lane.Params) error
+	// Pass waits until a request may go out; arrived is called when it came.
+	Pass(ctx context.Context, lane string, p lane.Params) (arrived func(), err error)
 	Close(ctx context.Context, lane string, until time.Time, reason string) error
 }
 
@@ -217,7 +217,7 @@ func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request,
 	if job.Lane != "" {
 		polite := Politeness(v.sites, job.URL)
 		polite.MaxWait = gateWait
-		req.Gate = func(ctx context.Context, crawlDelay time.Duration) error {
+		req.Gate = func(ctx context.Context, crawlDelay time.Duration) (func(), error) {
 			p := polite
 			p.CrawlDelay = crawlDelay
 			p.MaxWait = max(p.MaxWait, 2*p.Floor())

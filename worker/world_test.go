@@ -222,7 +222,7 @@ func (f *fakeCrawler) Visit(ctx context.Context, q crawler.Request) *crawler.Res
 	c.Asked.Site, c.Asked.PageKind, c.Asked.ItemID, c.Asked.Canonical = m.Site.Name, string(m.Kind), m.ItemID, m.Canonical
 	res := &crawler.Result{Capture: c, RetryAfter: retry, ResponseTime: 30 * time.Millisecond}
 	if q.Gate != nil {
-		if err := q.Gate(ctx, 0); err != nil {
+		if _, err := q.Gate(ctx, 0); err != nil {
 			res.Gated = err
 			c.Outcome = capture.Throttled
 			return res
@@ -252,10 +252,10 @@ type fakeLanes struct {
 	back     int
 }
 
-func (f *fakeLanes) Pass(context.Context, string, lane.Params) error {
+func (f *fakeLanes) Pass(context.Context, string, lane.Params) (func(), error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.passErr
+	return func() {}, f.passErr
 }
 
 func (f *fakeLanes) Observe(context.Context, string, time.Duration, bool) error {

@@ -86,43 +86,23 @@ func (l *Limiter) Reserve(ctx context.Context, lane string, p Params) (Slot, err
 	return l.take(ctx, lane, slotKey(lane), p)
 }
 
-// Pass waits at the lane's gate, just before a request goes out, until the
-// previous one that passed is a delay ago, for p.MaxWait at most (then
-// ErrNotYet). Slots are spaced when they are handed out; queue and worker can
-// be late by different amounts, and the site's log shows when requests went
-// out. A lane that was closed meanwhile is ErrClosed here too.
-func (l *Limiter) Pass(ctx context.Context, lane string, p Params) error {
-	patience := p.MaxWait
-	p.MaxWait = 0
-	for {
-		s, err := l.take(ctx, lane, gateKey(lane), p)
-		if !errors.Is(err, ErrNotYet) {
-			return err
-		}
-		if s.Wait > patience {
-			return err
-		}
-		patience -= s.Wait
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(s.Wait):
-		}
-	}
-}
-
 func (l *Limiter) take(ctx context.Context, lane, key string, p Params) (Slot, error) {
 	if err := p.Validate(); err != nil {
 		return Slot{}, err
 	}
 	p = p.withDefaults()
+	keys := []string{sinceKey, key, closedKey(lane), pausedKey(lane), responseKey(lane)}
+	return l.ask(ctx, lane, reserve, keys, p.Floor().Microseconds(), p.Max.Microseconds(), p.Factor, p.Burst, p.MaxWait.Microseconds())
+}
+
+// ask runs a script that answers with a slot. A Redis that has forgotten is
+// told again what the ledger knows, before it may answer.
+func (l *Limiter) ask(ctx context.Context, lane string, script *redis.Script, keys []string, args ...any) (Slot, error) {
 	if err := l.settle(ctx); err != nil {
 		return Slot{}, err
 	}
-	keys := []string{sinceKey, key, closedKey(lane), pausedKey(lane), responseKey(lane)}
 	for range 3 {
-		res, err := reserve.Run(ctx, l.redis, keys, p.Floor().Microseconds(), p.Max.Microseconds(), p.Factor, p.Burst,
-			p.MaxWait.Microseconds()).Slice()
+		res, err := script.Run(ctx, l.redis, keys, args...).Slice()
 		if err != nil {
 			return Slot{}, l.unavailable(ctx, err)
 		}

@@ -264,31 +264,33 @@ func TestGateSpacesWhatGoesOut(t *testing.T) {
 	begin := time.Now()
 	for range 25 {
 		wg.Go(func() {
-			if err := l.Pass(ctx, "a", p); err != nil {
+			arrived, err := l.Pass(ctx, "a", p)
+			if err != nil {
 				t.Error(err)
 				return
 			}
 			mu.Lock()
 			out = append(out, time.Now())
 			mu.Unlock()
+			arrived()
 		})
 	}
 	wg.Wait()
 	if used := time.Since(begin); used < 24*delay {
 		t.Errorf("25 passed within %v", used)
 	}
-	if err := l.Pass(ctx, "a", lane.Params{Min: time.Hour, MaxWait: time.Second}); !errors.Is(err, lane.ErrNotYet) {
+	if _, err := l.Pass(ctx, "a", lane.Params{Min: time.Hour, MaxWait: time.Second}); !errors.Is(err, lane.ErrNotYet) {
 		t.Errorf("impatient: %v", err)
 	}
 	if err := l.Close(ctx, "a", time.Now().Add(time.Hour), "429"); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Pass(ctx, "a", p); !errors.Is(err, lane.ErrClosed) {
+	if _, err := l.Pass(ctx, "a", p); !errors.Is(err, lane.ErrClosed) {
 		t.Errorf("a closed lane lets pass: %v", err)
 	}
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := l.Pass(stopped, "b", p); !errors.Is(err, context.Canceled) {
+	if _, err := l.Pass(stopped, "b", p); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
 }
@@ -428,7 +430,8 @@ func TestFailsClosed(t *testing.T) {
 	}
 	_, err := l.Reserve(ctx, "a", p)
 	refused("reserve", err)
-	refused("pass", l.Pass(ctx, "a", p))
+	_, err = l.Pass(ctx, "a", p)
+	refused("pass", err)
 	refused("observe", l.Observe(ctx, "a", time.Second, true))
 	_, err = l.State(ctx, "a")
 	refused("state", err)

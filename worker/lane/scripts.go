@@ -11,6 +11,7 @@ const sinceKey = prefix + "since"
 
 func slotKey(lane string) string     { return prefix + "slot:" + lane }
 func gateKey(lane string) string     { return prefix + "gate:" + lane }
+func easedKey(lane string) string    { return prefix + "eased:" + lane }
 func closedKey(lane string) string   { return prefix + "closed:" + lane }
 func pausedKey(lane string) string   { return prefix + "paused:" + lane }
 func responseKey(lane string) string { return prefix + "response:" + lane }
@@ -21,12 +22,8 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 `
 
-// reserve takes the next slot if it comes within maxwait.
-// KEYS: since, slot, closed, paused, response
-// ARGV: floor, maximum, factor, burst, maxwait
-// Returns {"forgot"} | {"paused", 0, by} | {"closed", wait, reason} |
-// {"later", wait, delay} | {"slot", wait, delay, slot time, written, previous}
-var reserve = redis.NewScript(luaNow + `
+// luaOpen answers for a lane that gives nothing now, and works out its delay.
+const luaOpen = luaNow + `
 local since = redis.call('GET', KEYS[1])
 if not since then return {'forgot'} end
 local by = redis.call('GET', KEYS[4])
@@ -36,10 +33,71 @@ if closed then
 	local till, why = string.match(closed, '^(%d+) (.*)$')
 	if tonumber(till) > now then return {'closed', tonumber(till) - now, why} end
 end
-local floor, maximum, factor, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local floor, maximum, factor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local delay = floor
 local response = redis.call('GET', KEYS[5])
 if response then delay = math.ceil(math.max(floor, math.min(factor * response, maximum))) end
+`
+
+// pass lets one request through the gate. The gate holds when the last request
+// came (or passed), until when it is held for it, and by whom.
+// KEYS: since, gate, closed, paused, response, slot, eased
+// ARGV: floor, maximum, factor, hold, token, 1 when asked for the first time
+// Returns as reserve does, {"later", wait, delay} while another is passing.
+var pass = redis.NewScript(luaOpen + `
+local last, held = tonumber(since), 0
+local gate = redis.call('GET', KEYS[2])
+if gate then
+	local a, b = string.match(gate, '^(%d+) (%d+) ')
+	last, held = tonumber(a), tonumber(b)
+	-- Who held it did not say when his request came: at the latest now.
+	if held > 0 and held <= now then last = math.max(last, held) end
+end
+local due = last + delay
+if held > now then due = math.max(due, now + math.min(20000, math.ceil(delay / 10))) end
+if due > now then
+	-- More requests come than slots were spaced for: some were late, or took
+	-- two. The slots to come move by as much, so that nobody queues here for
+	-- long. Those that were handed out meanwhile meet the same delay, which
+	-- is not counted again.
+	local slot, eased = redis.call('GET', KEYS[6]), redis.call('GET', KEYS[7])
+	if ARGV[6] == '1' and slot and not (eased and tonumber(eased) > now) then
+		local left = redis.call('PTTL', KEYS[6])
+		local add = math.min(due - now, maximum)
+		redis.call('SET', KEYS[6], string.format('%.0f', tonumber(slot) + add), 'PX', left + math.ceil(add / 1000))
+		redis.call('SET', KEYS[7], string.format('%.0f', math.max(tonumber(slot), now) + add), 'PX', left + math.ceil(add / 1000))
+	end
+	return {'later', due - now, delay}
+end
+redis.call('SET', KEYS[2], string.format('%.0f %.0f %s', now, now + ARGV[4], ARGV[5]), 'PX',
+	math.ceil((ARGV[4] + math.max(delay, maximum)) / 1000) + 1000)
+return {'slot', 0, delay, now, '', ''}
+`)
+
+// tell notes that the request of who passed is still on its way, or came. What
+// Redis forgot meanwhile it is told again.
+// KEYS: gate. ARGV: token, hold (0: it came), milliseconds to remember
+var tell = redis.NewScript(luaNow + `
+local gate = redis.call('GET', KEYS[1])
+local last = now
+if gate then
+	local a, token = string.match(gate, '^(%d+) %d+ (.*)$')
+	if token ~= ARGV[1] then return 0 end
+	last = tonumber(a)
+end
+local held = 0
+if tonumber(ARGV[2]) > 0 then held = now + ARGV[2] else last = now end
+redis.call('SET', KEYS[1], string.format('%.0f %.0f %s', last, held, ARGV[1]), 'PX', ARGV[3])
+return 1
+`)
+
+// reserve takes the next slot if it comes within maxwait.
+// KEYS: since, slot, closed, paused, response
+// ARGV: floor, maximum, factor, burst, maxwait
+// Returns {"forgot"} | {"paused", 0, by} | {"closed", wait, reason} |
+// {"later", wait, delay} | {"slot", wait, delay, slot time, written, previous}
+var reserve = redis.NewScript(luaOpen + `
+local burst = tonumber(ARGV[4])
 -- base is the arrival that the last increment was added to. The increment is
 -- added anew with today's delay: one that has grown holds for the next slot.
 -- Who was last asked before Redis began to remember is not known: as if all

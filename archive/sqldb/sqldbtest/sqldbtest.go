@@ -35,6 +35,13 @@ func SQLite(t testing.TB) (open func() *sqldb.DB) {
 // PostgreSQL makes an empty database on the server of the test binary.
 func PostgreSQL(t testing.TB) (open func() *sqldb.DB) {
 	t.Helper()
+	return opener(t, PostgreSQLURL(t))
+}
+
+// PostgreSQLURL makes an empty database as PostgreSQL does and gives its URL,
+// for processes of their own.
+func PostgreSQLURL(t testing.TB) string {
+	t.Helper()
 	server := os.Getenv("TRAWLMARK_TEST_POSTGRES")
 	if server == "" {
 		s, err := shared()
@@ -46,7 +53,7 @@ func PostgreSQL(t testing.TB) (open func() *sqldb.DB) {
 		}
 		server = s.url
 	}
-	return opener(t, fresh(t, server))
+	return fresh(t, server)
 }
 
 func opener(t testing.TB, rawURL string) func() *sqldb.DB {
