@@ -28,6 +28,7 @@ type reading struct {
 	// negated: the listing is for the brand's goods, not of them.
 	negated bool
 	price   pricing
+	hits    map[listing.FieldName][]hit // of the vocabulary, once per text
 }
 
 // Assess computes every signal of a listing for the brand. It is pure, and

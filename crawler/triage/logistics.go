@@ -101,20 +101,20 @@ func (r *reading) minimumOrder() {
 }
 
 var (
-	twoTenths = decimal.RequireFromString("0.2")
-	threeHalf = decimal.RequireFromString("0.35")
+	dirtCheapRatio = decimal.RequireFromString("0.2")
+	cheapRatio = decimal.RequireFromString("0.35")
 )
 
 // stock is more of a thing than there is of it.
 func (r *reading) stock() {
 	limited := r.price.model != nil && r.price.model.Limited
-	cheap := r.price.ratio != nil && r.price.ratio.LessThan(threeHalf)
+	cheap := r.price.ratio != nil && r.price.ratio.LessThan(cheapRatio)
 	if n, ok := r.count(listing.Stock); ok && n >= 500 && (limited || cheap) && !r.negated {
 		v := r.short(listing.Stock)
 		r.addLogistics(Signal{Name: "large_stock", Points: 10, Value: fmt.Sprint(n), Field: listing.Stock, Span: [2]int{0, len(v)},
 			Sentence: fmt.Sprintf("%d are in stock.", n)})
 	}
-	if n, ok := r.count(listing.SoldCount); ok && n >= 100 && r.price.ratio != nil && r.price.ratio.LessThan(twoTenths) && !r.used {
+	if n, ok := r.count(listing.SoldCount); ok && n >= 100 && r.price.ratio != nil && r.price.ratio.LessThan(dirtCheapRatio) && !r.used {
 		v := r.short(listing.SoldCount)
 		r.addLogistics(Signal{Name: "many_sold", Points: 8, Value: fmt.Sprint(n), Field: listing.SoldCount, Span: [2]int{0, len(v)},
 			Sentence: fmt.Sprintf("%d were sold at %s of the reference price.", n, percent(*r.price.ratio))})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,15 +94,24 @@ func asListing(x markettest.Listing) *listing.Listing {
 	return l
 }
 
+// hashed keeps hashes of the marketplace's pictures by their path: a path names
+// one picture, whatever the market.
+var hashed sync.Map
+
 func photosOf(t testing.TB, m *markettest.Market, x markettest.Listing) []triage.PhotoHash {
 	t.Helper()
 	var out []triage.PhotoHash
 	for i := range x.Pictures {
+		if h, ok := hashed.Load(x.PicturePath(i)); ok {
+			out = append(out, h.(triage.PhotoHash))
+			continue
+		}
 		h, err := triage.HashImage(strings.NewReader(string(m.PictureBytes(x, i))))
 		if err != nil {
 			t.Fatalf("%s picture %d: %v", x.Key, i, err)
 		}
 		h.URL = x.PicturePath(i)
+		hashed.Store(h.URL, h)
 		out = append(out, h)
 	}
 	return out

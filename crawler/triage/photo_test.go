@@ -202,14 +202,14 @@ func recognise(t *testing.T, photos []image.Image) {
 		}
 	}
 	t.Logf("%d of %d photos are taken for one of %d others, in %d variants each", strangers, len(photos), len(photos)-1, len(b.Official[0].Variants))
-	if strangers*20 > len(photos) {
+	if strangers > 0 {
 		t.Errorf("%d of %d photos are taken for others", strangers, len(photos))
 	}
 }
 
 func TestOfficialPhotosAreRecognised(t *testing.T) {
 	var photos []image.Image
-	for i := range 15 {
+	for i := range 9 {
 		w, h := 480, 480
 		if i%3 == 1 {
 			h = 360
@@ -225,7 +225,7 @@ func TestRealPhotosAreRecognised(t *testing.T) {
 		t.Skipf("no photos in ../shared/data/product_photos: %v", err)
 	}
 	var photos []image.Image
-	for _, f := range files[:min(len(files), 20)] {
+	for _, f := range files[:min(len(files), 12)] {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

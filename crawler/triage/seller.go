@@ -123,6 +123,7 @@ var (
 		`weeks?|wochen?|semaines?|semanas?|settimane|周|週|สัปดาห์|tuần|minggu|` +
 		`months?|mo\b|monate?n?|mois|mes(?:es)?|mês|mesi|maanden|мес|个月|ヶ月|か月|เดือน|tháng|bulan|ay\b|개월|` +
 		`years?|yrs?|y\b|jahre?n?|ans?\b|années?|años?|anos?|anni|jaar|лет|год|年|ปี|năm|tahun|yıl|년|سنة|سنوات)`)
+	dateDots = regexp.MustCompile(`\b(\d{1,2})\.(\d{1,2})\.((?:19|20)\d\d)\b`)
 	dateISO  = regexp.MustCompile(`\b((?:19|20)\d\d)[-./年](\d{1,2})(?:[-./月](\d{1,2}))?`)
 	yearOnly = regexp.MustCompile(`\b((?:19|20)\d\d)\b`)
 	epoch    = regexp.MustCompile(`^\s*(\d{10}|\d{13})\s*$`)
@@ -155,6 +156,12 @@ func age(v string, at time.Time) (time.Duration, bool) {
 			}
 		}
 	}
+	if m := dateDots.FindStringSubmatch(v); m != nil {
+		d, _ := strconv.Atoi(m[1])
+		mo, _ := strconv.Atoi(m[2])
+		y, _ := strconv.Atoi(m[3])
+		return since(time.Date(y, time.Month(mo), d, 0, 0, 0, 0, time.UTC))
+	}
 	if m := dateISO.FindStringSubmatch(v); m != nil {
 		y, _ := strconv.Atoi(m[1])
 		mo, _ := strconv.Atoi(m[2])
@@ -167,7 +174,7 @@ func age(v string, at time.Time) (time.Duration, bool) {
 	}
 	if m := yearOnly.FindStringSubmatch(v); m != nil {
 		y, _ := strconv.Atoi(m[1])
-		// The end of the year: in the seller's disfavour would be a guess.
+		// The first of the year is in the seller's favour.
 		t := time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC)
 		return since(t)
 	}

@@ -64,15 +64,23 @@ func (r *reading) addWords(name string, family Family, h found, says string) {
 }
 
 func (r *reading) find(t text, share float64) []found {
-	var places [][2]int
-	for _, m := range r.gate.in(t.field) {
-		places = append(places, t.plainAt(m.span))
-	}
-	if o := r.gate.obfuscated; o != nil && o.field == t.field {
-		places = append(places, t.plainAt(o.span))
+	hits, ok := r.hits[t.field]
+	if !ok {
+		var places [][2]int
+		for _, m := range r.gate.in(t.field) {
+			places = append(places, t.plainAt(m.span))
+		}
+		if o := r.gate.obfuscated; o != nil && o.field == t.field {
+			places = append(places, t.plainAt(o.span))
+		}
+		hits = words().hits(t.plain.text, r.langs, places)
+		if r.hits == nil {
+			r.hits = map[listing.FieldName][]hit{}
+		}
+		r.hits[t.field] = hits
 	}
 	var out []found
-	for _, h := range words().hits(t.plain.text, r.langs, places) {
+	for _, h := range hits {
 		out = append(out, found{h, t, round1(words().entries[h.entry].points * share)})
 	}
 	return out
