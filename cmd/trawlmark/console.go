@@ -45,37 +45,49 @@ another one, https://console.example.org behind a proxy that ends TLS, say.`,
 
 // runConsole serves the console until ctx ends.
 func (a *app) runConsole(ctx context.Context) error {
+	serve, err := a.openConsole(ctx)
+	if err != nil {
+		return err
+	}
+	return serve(ctx)
+}
+
+// openConsole opens what the console needs and listens; serving is for later,
+// and for another goroutine. Port 0 of console.listen is any free one.
+func (a *app) openConsole(ctx context.Context) (serve func(context.Context) error, err error) {
 	if a.cfg.Console.Listen == "" {
-		return usagef("console.listen is empty, so the console is off")
+		return nil, usagef("console.listen is empty, so the console is off")
 	}
 	// Whether the address is free is known before the parts are started.
 	l, err := net.Listen("tcp", a.cfg.Console.Listen)
 	if err != nil {
-		return fmt.Errorf("the console cannot listen: %w; choose another address with console.listen", err)
+		return nil, fmt.Errorf("the console cannot listen: %w; choose another address with console.listen", err)
 	}
-	defer l.Close()
+	a.cfg.Console.Listen = l.Addr().String()
 	h, err := a.consoleHandler(ctx)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, l.Close())
 	}
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 3 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("the console stopped: %w", err)
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-gctx.Done()
-		sctx, cancel := context.WithTimeout(context.WithoutCancel(gctx), 5*time.Second)
-		defer cancel()
-		return srv.Shutdown(sctx)
-	})
-	return g.Wait()
+	return func(ctx context.Context) error {
+		g, gctx := errgroup.WithContext(ctx)
+		g.Go(func() error {
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("the console stopped: %w", err)
+			}
+			return nil
+		})
+		g.Go(func() error {
+			<-gctx.Done()
+			sctx, cancel := context.WithTimeout(context.WithoutCancel(gctx), 5*time.Second)
+			defer cancel()
+			return srv.Shutdown(sctx)
+		})
+		return g.Wait()
+	}, nil
 }
 
 // consoleHandler makes the console of this process and says where it is.

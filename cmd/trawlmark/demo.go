@@ -94,6 +94,7 @@ func demoConfig(g *globals, f demoFlags) (*configs.Config, error) {
 	cfg.Worker.Drain = configs.Duration(10 * time.Second)
 	cfg.Chrome.Contexts = 3
 	cfg.Custody.Every = configs.Duration(10 * time.Second)
+	cfg.Console.Listen = "127.0.0.1:0" // any free port: another trawlmark may be up
 	return cfg, nil
 }
 
@@ -133,7 +134,7 @@ func (d *demo) run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	ready := make(chan struct{})
 	go func() {
-		ended <- d.a.runRoles(ctx, roles{dispatcher: true, pools: task.Pools(), console: true}, func() { close(ready) })
+		ended <- d.a.runRoles(ctx, roles{dispatcher: true, pools: task.Pools(), console: !d.f.once}, func() { close(ready) })
 	}()
 	select {
 	case <-ready:

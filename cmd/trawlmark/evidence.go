@@ -22,7 +22,8 @@ import (
 
 func evidenceCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "evidence", Short: "Find, look at, hold and check what is archived"}
-	c.AddCommand(evidenceSearch(g), evidenceShow(g), evidenceGet(g), evidenceHold(g, true), evidenceHold(g, false))
+	c.AddCommand(evidenceSearch(g), evidenceShow(g), evidenceGet(g), evidenceHold(g, true), evidenceHold(g, false),
+		exportCommand(g), verifyCommand(g), trustCommand(g))
 	return c
 }
 

@@ -142,6 +142,13 @@ func (a *app) runRoles(ctx context.Context, r roles, ready started) error {
 			return err
 		}
 	}
+	if r.console && a.cfg.Console.Listen != "" {
+		serve, err := a.openConsole(gctx)
+		if err != nil {
+			return err
+		}
+		g.Go(func() error { return serve(gctx) })
+	}
 	if a.cfg.Metrics.Listen != "" {
 		a.goServe(gctx, g, a.cfg.Metrics.Listen, a.metricsHandler(r, rdb))
 	}
@@ -241,7 +248,7 @@ func (a *app) openVisitor(ctx context.Context, cfg worker.Config, limiter *lane.
 		return nil, err
 	}
 	return worker.NewVisitor(cfg, worker.VisitorDeps{
-		Ledger: a.ledger, Crawler: meteredCrawler{cr, a.meters}, Archive: meteredArchive{arch, a.meters}, Anchors: a.notary, Lanes: limiter, Sites: a.sites, IDs: a.ids, Now: time.Now, Log: a.log,
+		Ledger: a.ledger, Crawler: meteredCrawler{cr, a.meters}, Archive: meteredArchive{arch, a.meters}, Anchors: a.notary, Lanes: limiter, Sites: a.sites, IDs: a.ids, Now: a.now, Log: a.log,
 	})
 }
 

@@ -49,7 +49,7 @@ does not answer, 5 not found, 6 evidence does not verify, 7 partly done,
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "log what happens, in detail")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		demoCommand(g), upCommand(g), workerCommand(g), dispatcherCommand(g),
+		demoCommand(g), upCommand(g), workerCommand(g), dispatcherCommand(g), consoleCommand(g),
 		captureCommand(g), watchCommand(g), findingCommand(g), evidenceCommand(g),
 		siteCommand(g), doctorCommand(g), configCommand(g), hiddenS3Command(),
 	)
