@@ -26,6 +26,9 @@ type Config struct {
 	Untriaged time.Duration
 	// Mode of the lock. Default GOVERNANCE.
 	Mode vault.Mode
+	// Unlocked says that the storage keeps no locks, which is then no
+	// difference that a check reports.
+	Unlocked bool
 	// SpoolLimit is how many bytes may wait for storage; more and Prepare
 	// gives ErrSpoolFull. Default 2 GiB.
 	SpoolLimit int64

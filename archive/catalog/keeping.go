@@ -140,7 +140,8 @@ func (c *Catalog) Forget(ctx context.Context, id capture.ID, s State) error {
 		for _, q := range []string{
 			`DELETE FROM artifact WHERE capture = $1`, `DELETE FROM word WHERE capture = $1`,
 			`DELETE FROM payload_use WHERE capture = $1`, `DELETE FROM erasure_order WHERE capture = $1`,
-			`DELETE FROM payload WHERE original = $1 AND NOT EXISTS (SELECT 1 FROM payload_use u WHERE u.original = payload.original AND u.sha256 = payload.sha256)`,
+			// What was moved out of a WARC goes with the last capture that needs it.
+			`DELETE FROM payload WHERE (original = $1 OR member_length = 0) AND NOT EXISTS (SELECT 1 FROM payload_use u WHERE u.original = payload.original AND u.sha256 = payload.sha256)`,
 			`UPDATE capture SET url = '', final_url = '', item_id = '', canonical = '', watch = '', job = '', requested_by = '', title = '', price = '', currency = '', seller = '' WHERE id = $1`,
 		} {
 			if _, err := tx.ExecContext(ctx, q, id.String()); err != nil {
