@@ -32,7 +32,7 @@ func (d *demo) follow(ctx context.Context, ended <-chan error) error {
 		}
 		switch line := p.line(time.Since(d.began)); {
 		case live:
-			fmt.Fprintf(d.out, "\r\x1b[K  %s", line)
+			fmt.Fprintf(d.out, "\r\x1b[K%s", shorten("  "+line, columns(d.out)))
 		case p.key() != last && (time.Since(told) > 2*time.Second || p.open == 0):
 			fmt.Fprintf(d.out, "  %s\n", line)
 			last, told = p.key(), time.Now()
@@ -56,6 +56,16 @@ func (d *demo) follow(ctx context.Context, ended <-chan error) error {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// columns is the width of a terminal, less one so that a line never wraps.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
+			return n - 1
+		}
+	}
+	return 79
 }
 
 // progress is how far a crawl is.
