@@ -42,8 +42,9 @@ type Config struct {
 	RecycleAfter int
 	// RecycleAge is how old one Chrome gets. Default 30 minutes.
 	RecycleAge time.Duration
-	// RecycleRSS is the resident memory, in bytes, summed over Chrome's
-	// processes, beyond which it is replaced. Default 1.2 GiB.
+	// RecycleRSS is the resident memory, in bytes, of Chrome's processes
+	// together (what they share counted once) beyond which it is replaced.
+	// Default 1.2 GiB.
 	RecycleRSS int64
 	// StepTimeout bounds each single step after loading (a screenshot, the
 	// DOM). Default 15 seconds.

@@ -187,6 +187,11 @@ func TestLeftoversOfKilledRenderersAreSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if rss := groupRSS(ch.cmd.Process.Pid); rss < 20<<20 || rss > 1<<30 {
+		t.Errorf("an idle browser holds %d MB", rss>>20)
+	} else {
+		t.Logf("an idle browser holds %d MB", rss>>20)
+	}
 	if n := sweep(cfg); n != 0 {
 		t.Fatalf("swept %d folders in use", n)
 	}

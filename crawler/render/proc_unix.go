@@ -114,31 +114,32 @@ func users(dir string) []int {
 	return pids
 }
 
-// groupRSS sums the resident memory, in bytes, of a process group; 0 when it
-// cannot be known. Shared pages count once for each process: it is a bound on
-// growth, not an account.
+// groupRSS is about the memory, in bytes, that a process group holds; 0 when it
+// cannot be known. Chrome's processes share most of their code and pictures:
+// what is shared counts once, as the largest share of one of them.
 func groupRSS(pgid int) int64 {
-	var sum int64
+	var private, shared int64
 	eachProcess(func(pid int) {
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if g, err := syscall.Getpgid(pid); err != nil || g != pgid {
+			return
+		}
+		statm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 		if err != nil {
 			return
 		}
-		// pid (comm) state ppid pgrp ...; comm may hold spaces and brackets.
-		i := bytes.LastIndexByte(stat, ')')
-		if i < 0 {
+		// proc(5): size resident shared ..., in pages.
+		f := strings.Fields(string(statm))
+		if len(f) < 3 {
 			return
 		}
-		f := strings.Fields(string(stat[i+1:]))
-		if len(f) < 22 || f[2] != strconv.Itoa(pgid) {
-			return
-		}
-		pages, err := strconv.ParseInt(f[21], 10, 64)
-		if err == nil {
-			sum += pages * int64(os.Getpagesize())
+		rss, err1 := strconv.ParseInt(f[1], 10, 64)
+		shr, err2 := strconv.ParseInt(f[2], 10, 64)
+		if err1 == nil && err2 == nil {
+			private += rss - shr
+			shared = max(shared, shr)
 		}
 	})
-	return sum
+	return (private + shared) * int64(os.Getpagesize())
 }
 
 func eachProcess(do func(pid int)) {
