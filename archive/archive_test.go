@@ -23,6 +23,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/manifest"
+	"github.com/trawlmark/trawlmark/archive/sqldb"
 	"github.com/trawlmark/trawlmark/archive/sqldb/sqldbtest"
 	"github.com/trawlmark/trawlmark/archive/vault"
 	"github.com/trawlmark/trawlmark/archive/warc"
@@ -37,6 +38,7 @@ type world struct {
 	store   *custody.Mem
 	log     *custody.Log
 	catalog *catalog.Catalog
+	db      *sqldb.DB
 	ids     *capture.IDSource
 	spool   string
 	limit   int64
@@ -72,7 +74,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.catalog, err = catalog.Open(t.Context(), sqldbtest.SQLite(t)())
+	w.db = sqldbtest.SQLite(t)()
+	w.catalog, err = catalog.Open(t.Context(), w.db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +97,8 @@ func (w *world) open(t *testing.T) *archive.Archive {
 	}
 	return a
 }
+
+func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 func (w *world) capture() *capture.Capture {
 	page := "https://market.example/item/7"
