@@ -49,7 +49,12 @@ func (a *app) runConsole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serve(gctx) })
+	if a.cfg.Metrics.Listen != "" {
+		a.goServe(gctx, g, a.cfg.Metrics.Listen, a.metricsHandler(roles{console: true}, nil))
+	}
+	return g.Wait()
 }
 
 // openConsole opens what the console needs and listens; serving is for later,

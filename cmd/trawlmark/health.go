@@ -140,12 +140,14 @@ func (a *app) healthParts(rdb redis.UniversalClient) []part {
 			}
 			return nil
 		}},
-		{"queue", func(ctx context.Context) error {
+	}
+	if rdb != nil { // the console has no queue
+		all = append(all, part{"queue", func(ctx context.Context) error {
 			if err := rdb.Ping(ctx).Err(); err != nil {
 				return errors.New("Redis does not answer")
 			}
 			return nil
-		}},
+		}})
 	}
 	if v := a.vault; v != nil {
 		all = append(all, part{"storage", func(ctx context.Context) error {
