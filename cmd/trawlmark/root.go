@@ -43,8 +43,8 @@ does not answer, 5 not found, 6 evidence does not verify, 7 partly done,
 		Version:       version,
 	}
 	f := root.PersistentFlags()
-	f.StringVarP(&g.config, "config", "c", s.getenv("TRAWLMARK_CONFIG"), "configuration file (TRAWLMARK_CONFIG); see `trawlmark config example`")
-	f.StringVar(&g.data, "data", "", "data folder, over data_dir of the configuration")
+	f.StringVarP(&g.config, "config", "c", s.getenv("TRAWLMARK_CONFIG"), "configuration `FILE` (or TRAWLMARK_CONFIG); trawlmark config example prints one")
+	f.StringVar(&g.data, "data", "", "data `FOLDER`, over data_dir of the configuration")
 	f.BoolVar(&g.json, "json", false, "print JSON for programs instead of tables")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "log what happens, in detail")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

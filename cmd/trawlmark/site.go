@@ -25,6 +25,7 @@ func siteCommand(g *globals) *cobra.Command {
 func siteList(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the sites there is a file for", Args: cobra.NoArgs,
+		Example: "  trawlmark site list\n  trawlmark site list --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return g.with(func(a *app) error {
 				set, err := a.openSites()
