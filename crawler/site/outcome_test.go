@@ -2,6 +2,7 @@ package site
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -92,6 +93,23 @@ func TestOutcomes(t *testing.T) {
 			t.Errorf("%s: %s has a listing", tc.name, r.Outcome)
 		}
 	}
+}
+
+// TestConcurrent holds that a Set may be used by many at once.
+func TestConcurrent(t *testing.T) {
+	set := configs(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for _, u := range []string{"https://www.amazon.com/dp/B0CD1DZ6RD", "https://www.ebay.de/itm/226771798286", "https://shop.example/products/x"} {
+				if r := set.Read(Page{URL: u, Body: []byte(product)}); r.Outcome != capture.Captured {
+					t.Errorf("%s: %s %v", u, r.Outcome, r.Evidence)
+				}
+				set.For(u)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestDecoyCard(t *testing.T) {
