@@ -186,6 +186,11 @@ func (v *verification) exported() bool {
 	for _, id := range v.captures() {
 		name := exportName(id, ".json")
 		doc, ok, err := v.o.read(name, custody.MaxEvent)
+		if !ok && v.anyExport() {
+			v.add(LayerPackage, Fail, id, name, "it is not there, but other parts of the export are")
+			proven = false
+			continue
+		}
 		if !ok && err == nil {
 			v.add(LayerPackage, NotChecked, id, name, "there is no exported event: only the package itself says that its list of files is whole")
 			proven = false
@@ -211,6 +216,11 @@ func (v *verification) exported() bool {
 		}
 	}
 	return proven
+}
+
+// anyExport reports whether there is any file of the export.
+func (v *verification) anyExport() bool {
+	return slices.ContainsFunc(v.o.members, func(m member) bool { return strings.HasPrefix(m.name, dirExport) })
 }
 
 // logged checks that an event is in the log: proof and signature. Without a

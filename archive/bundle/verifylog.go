@@ -272,10 +272,9 @@ func (v *verification) stamp(id capture.ID, stem string, message []byte) (stamp.
 		v.add(LayerStamps, NotChecked, id, stem+".tsr", "there is no checkpoint that it could be of")
 		return stamp.Time{}, false
 	}
-	trust := stamp.Trust{Roots: v.trust.Roots, Untrusted: between}
-	t, err := stamp.Verify(reply, message, trust, time.Time{})
-	if err == nil {
-		_, err = q.Verify(reply, trust)
+	t, err := q.Verify(reply, stamp.Trust{Roots: v.trust.Roots, Untrusted: between})
+	if err == nil && capture.Digest(q.Imprint) != capture.Sum(message) {
+		err = stamp.ErrImprint
 	}
 	good := ""
 	if err == nil {
