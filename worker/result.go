@@ -32,7 +32,7 @@ func (v *Visitor) result(ctx context.Context, job ledger.Job, res *crawler.Resul
 	if class := ledger.ClassOf(c.Outcome); class != "" {
 		d.Failure = &ledger.Failure{Class: class, Text: firstOr(c.Evidence, c.Outcome.Sentence()), Outcome: c.Outcome, Capture: c.ID}
 		if res.RetryAfter > 0 {
-			d.Failure.At = v.now().Add(res.RetryAfter)
+			d.Failure.At = v.ledger.Now().Add(res.RetryAfter)
 		}
 		return d, nil
 	}

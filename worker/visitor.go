@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive"
@@ -175,7 +178,7 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 		return err
 	}
 	p, err := v.archive.Prepare(ctx, res.Capture, describe(res.Reading), note)
-	if errors.Is(err, archive.ErrSpoolFull) {
+	if errors.Is(err, archive.ErrSpoolFull) || diskFault(err) {
 		_, err := v.ledger.Retry(ctx, job.Fence(), ledger.Failure{Class: ledger.Storage, Text: err.Error()})
 		return err
 	}
@@ -183,6 +186,15 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 		return err
 	}
 	return v.kept.store(ctx, p, done)
+}
+
+// diskFault reports whether the disk of this worker failed, which is no fault
+// of the job: another worker may do it.
+func diskFault(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	var errno syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &errno)
 }
 
 // gateWait is how long a slot is spent waiting for the lane before its job is
@@ -263,7 +275,7 @@ func (v *Visitor) tellLane(ctx context.Context, job ledger.Job, res *crawler.Res
 	}
 	var err error
 	if pause > 0 {
-		err = v.lanes.Close(ctx, job.Lane, v.now().Add(pause), why)
+		err = v.lanes.Close(ctx, job.Lane, v.ledger.Now().Add(pause), why)
 	} else if res.ResponseTime > 0 {
 		err = v.lanes.Observe(ctx, job.Lane, res.ResponseTime, res.Capture.Outcome.Class() != capture.Failed)
 	}

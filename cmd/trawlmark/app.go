@@ -47,6 +47,7 @@ type app struct {
 	cfg *configs.Config
 	s   streams
 	log *slog.Logger
+	now func() time.Time // this machine's clock
 	ids *capture.IDSource
 
 	parts   *parts // embedded children, when the configuration leaves them to us
@@ -78,7 +79,11 @@ type app struct {
 
 // newApp makes an app with nothing opened yet.
 func newApp(cfg *configs.Config, s streams) *app {
-	a := &app{cfg: cfg, s: s, ids: capture.NewIDSource(time.Now, rand.Reader), meters: newMeters()}
+	now := s.now
+	if now == nil {
+		now = time.Now
+	}
+	a := &app{cfg: cfg, s: s, now: now, ids: capture.NewIDSource(now, rand.Reader), meters: newMeters()}
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // validated on loading
 	o := &slog.HandlerOptions{Level: level}
@@ -143,7 +148,7 @@ func (a *app) openLedger(ctx context.Context) (*ledger.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.ledger, err = ledger.Open(ctx, db, a.ids, time.Now, ledger.Config{Budgets: a.budgets})
+	a.ledger, err = ledger.Open(ctx, db, a.ids, a.now, ledger.Config{Budgets: a.budgets})
 	return a.ledger, err
 }
 
@@ -234,7 +239,7 @@ func (a *app) openNotary(ctx context.Context) (*archive.Notary, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, err := keys.Public()
+	public, err := a.verifierKeys(keys)
 	if err != nil {
 		return nil, err
 	}
@@ -242,14 +247,14 @@ func (a *app) openNotary(ctx context.Context) (*archive.Notary, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := custodysql.Open(ctx, db, time.Now, rand.Reader)
+	store, err := custodysql.Open(ctx, db, a.now, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	mode := vault.Mode(a.cfg.Retention.Mode)
 	a.custody, err = custody.Open(ctx, custody.Config{
 		Origin: keys.Origin(), Signer: signer, CoSigners: co, Verifiers: verifiers, Vault: v, Store: store, Mode: mode,
-		Now: time.Now, Rand: rand.Reader, Log: a.log,
+		Now: a.now, Rand: rand.Reader, Log: a.log,
 	})
 	if err != nil {
 		return nil, err
@@ -258,7 +263,7 @@ func (a *app) openNotary(ctx context.Context) (*archive.Notary, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := seal.New(seal.Config{Client: client, Vault: v, Verifiers: verifiers, Mode: mode, Now: time.Now, Log: a.quiet()})
+	sealer, err := seal.New(seal.Config{Client: client, Vault: v, Verifiers: verifiers, Mode: mode, Now: a.now, Log: a.quiet()})
 	if err != nil {
 		return nil, err
 	}
@@ -306,7 +311,7 @@ func (a *app) logKeys() (custody.Keys, error) {
 // sealClient asks the configured authorities, or two of our own that prove
 // nothing.
 func (a *app) sealClient() (*seal.Client, error) {
-	c := &seal.Client{Now: time.Now, Rand: rand.Reader, Timeout: a.cfg.Seal.Timeout.D(), MaxSkew: a.cfg.Seal.MaxSkew.D()}
+	c := &seal.Client{Now: a.now, Rand: rand.Reader, Timeout: a.cfg.Seal.Timeout.D(), MaxSkew: a.cfg.Seal.MaxSkew.D()}
 	if len(a.cfg.Seal.TSAs) == 0 {
 		demo := demoTSAs{}
 		for _, name := range []string{"demo-a", "demo-b"} {
@@ -314,7 +319,7 @@ func (a *app) sealClient() (*seal.Client, error) {
 			if err != nil {
 				return nil, err
 			}
-			t, err := demotsa.Open(dir, time.Now, rand.Reader, a.quiet())
+			t, err := demotsa.Open(dir, a.now, rand.Reader, a.quiet())
 			if err != nil {
 				return nil, err
 			}
@@ -385,7 +390,7 @@ func (a *app) openArchive(ctx context.Context, space workspace) (*archive.Archiv
 		SpoolDir: a.spool, Untriaged: a.cfg.Retention.Untriaged.D(), Mode: vault.Mode(a.cfg.Retention.Mode),
 		SpoolLimit: int64(a.cfg.Worker.SpoolLimit), Actor: "worker:" + a.workerName(),
 		Info: warc.Info{Software: software(), Hostname: hostname(), Operator: a.cfg.Operator},
-	}, archive.Deps{Vault: a.vault, Catalog: cat, Custody: a.custody, IDs: a.ids, Now: time.Now, Log: a.log})
+	}, archive.Deps{Vault: a.vault, Catalog: cat, Custody: a.custody, IDs: a.ids, Now: a.now, Log: a.log})
 	return a.archive, err
 }
 
@@ -463,7 +468,7 @@ func (a *app) openCrawler(ctx context.Context, wantChrome bool) (*crawler.Crawle
 		}
 	}
 	deps := crawler.Deps{
-		Guard: guard, Sites: sites, IDs: a.ids, Now: time.Now, Log: a.log,
+		Guard: guard, Sites: sites, IDs: a.ids, Now: a.now, Log: a.log,
 		Fetcher: meteredFetcher{fetch.New(fetch.Config{MaxBytes: int64(a.cfg.Crawler.MaxBody), SpoolDir: tmp}), a.meters},
 	}
 	if wantChrome {
@@ -499,7 +504,7 @@ func (a *app) openRenderer(ctx context.Context) (*render.Renderer, error) {
 	r, err := render.New(ctx, render.Config{
 		ChromePath: path, MaxContexts: a.cfg.Chrome.Contexts, RecycleAfter: a.cfg.Chrome.RecycleAfter,
 		RecycleAge: a.cfg.Chrome.RecycleAge.D(), RecycleRSS: int64(a.cfg.Chrome.RecycleRSS),
-		ExtraSPKI: guard.ExtraCAKeys(), Now: time.Now, Log: a.log,
+		ExtraSPKI: guard.ExtraCAKeys(), Now: a.now, Log: a.log,
 	})
 	if err != nil {
 		return nil, missingPart{fmt.Errorf("Chrome cannot be used: %w", err)}

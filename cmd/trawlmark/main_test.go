@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == hiddenS3 {
 		os.Exit(run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
 	}
+	if by := os.Getenv(skewEnv); by != "" {
+		os.Exit(skewedMain(by))
+	}
 	testscript.Main(m, map[string]func(){"trawlmark": main})
 }
 

@@ -180,6 +180,11 @@ func (a *app) goDispatch(ctx context.Context, g *errgroup.Group, rdb redis.Unive
 	return nil
 }
 
+// poll is how often a worker with free slots looks for tickets. A ticket that
+// is late for its lane's slot keeps the next ones waiting in theirs; ten looks
+// a second cost Redis a tenth of a millisecond each.
+const poll = 100 * time.Millisecond
+
 func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q task.Redis, limiter *lane.Limiter) error {
 	cfg := worker.Config{
 		Name: a.workerName(), Lease: a.cfg.Worker.Lease.D(), Heartbeat: a.cfg.Worker.Heartbeat.D(), FindingKeep: a.cfg.Retention.Finding.D(),
@@ -220,7 +225,7 @@ func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q t
 		if h == nil || slots[p] == 0 {
 			continue
 		}
-		srv, err := task.NewServer(q, task.ServerConfig{Pools: []string{p}, Concurrency: slots[p], Drain: a.cfg.Worker.Drain.D()}, a.log)
+		srv, err := task.NewServer(q, task.ServerConfig{Pools: []string{p}, Concurrency: slots[p], Drain: a.cfg.Worker.Drain.D(), Poll: poll}, a.log)
 		if err != nil {
 			return err
 		}

@@ -56,14 +56,16 @@ end
 local due = last + delay
 if held > now then due = math.max(due, now + math.min(20000, math.ceil(delay / 10))) end
 if due > now then
-	-- More requests come than slots were spaced for: some were late, or took
-	-- two. The slots to come move by as much, so that nobody queues here for
-	-- long. Those that were handed out meanwhile meet the same delay, which
-	-- is not counted again.
+	-- More requests come than slots were spaced for: visits that took two, or
+	-- that were slow on their way. The slots to come move, so that nobody
+	-- queues here for long; what half a delay absorbs is left alone, or the
+	-- lane would be used less than it may be. Those that were handed out
+	-- meanwhile meet the same queue, which is not counted again.
+	local over = due - now - math.max(delay / 2, 100000)
 	local slot, eased = redis.call('GET', KEYS[6]), redis.call('GET', KEYS[7])
-	if ARGV[6] == '1' and slot and not (eased and tonumber(eased) > now) then
+	if ARGV[6] == '1' and over > 0 and slot and not (eased and tonumber(eased) > now) then
 		local left = redis.call('PTTL', KEYS[6])
-		local add = math.min(due - now, maximum)
+		local add = math.ceil(math.min(over, math.max(delay, maximum)))
 		redis.call('SET', KEYS[6], string.format('%.0f', tonumber(slot) + add), 'PX', left + math.ceil(add / 1000))
 		redis.call('SET', KEYS[7], string.format('%.0f', math.max(tonumber(slot), now) + add), 'PX', left + math.ceil(add / 1000))
 	end

@@ -131,8 +131,9 @@ func (t *tx) fail(ctx context.Context, j Job, why Failure) (State, error) {
 	case t.tooOld(j):
 		return Failed, t.leave(ctx, j, Failed, string(why.Class))
 	}
-	j.ReadyAt = why.At
-	if j.ReadyAt.IsZero() {
+	if pause := budget.Backoff; !why.At.IsZero() {
+		j.ReadyAt = why.At
+	} else if pause > 0 { // else it keeps its place among those that wait
 		j.ReadyAt = t.now.Add(min(budget.Backoff<<min(n-1, 20), time.Hour))
 	}
 	return Planned, t.leave(ctx, j, Planned, string(why.Class))
@@ -155,9 +156,8 @@ func (l *Ledger) Release(ctx context.Context, f Fence, at time.Time, why string)
 		if t.tooOld(j) && at.After(t.now) {
 			return t.leave(ctx, j, Failed, "released")
 		}
-		j.ReadyAt = at
-		if at.IsZero() {
-			j.ReadyAt = t.now
+		if !at.IsZero() { // else it keeps its place among those that wait
+			j.ReadyAt = at
 		}
 		return t.leave(ctx, j, Planned, "released")
 	})

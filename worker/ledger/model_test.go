@@ -41,8 +41,9 @@ func (m *modelJob) fail(c ledger.Class, at, now time.Time) {
 		m.to(b.Then)
 		return
 	}
-	m.ready = at
-	if at.IsZero() {
+	if !at.IsZero() {
+		m.ready = at
+	} else if b.Backoff > 0 {
 		m.ready = now.Add(min(b.Backoff<<(m.attempts[c]-1), time.Hour))
 	}
 	m.to(ledger.Planned)
@@ -143,8 +144,7 @@ func (m *model) Release(t *rapid.T) {
 	j, f := m.pick(t)
 	err := m.w.Release(ctx, f, time.Time{}, "")
 	if expect(t, "release", j.held(f.Epoch), err, ledger.ErrStale) {
-		j.ready = m.now()
-		j.to(ledger.Planned)
+		j.to(ledger.Planned) // it keeps its place
 	}
 }
 
@@ -176,7 +176,6 @@ func (m *model) Reconcile(t *rapid.T) {
 			continue
 		}
 		if j.state == ledger.Dispatched {
-			j.ready = m.now()
 			j.to(ledger.Planned)
 		} else {
 			j.fail(ledger.Lost, time.Time{}, m.now())

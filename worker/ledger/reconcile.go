@@ -49,7 +49,7 @@ func (l *Ledger) reclaim(ctx context.Context, f Fence, now time.Time) error {
 			return ErrStale // it beat meanwhile
 		}
 		if j.State == Dispatched {
-			j.ReadyAt, j.Error = t.now, "no worker took the ticket in time"
+			j.Error = "no worker took the ticket in time"
 			return t.leave(ctx, j, Planned, "released")
 		}
 		_, err = t.fail(ctx, j, Failure{Class: Lost, Text: "the worker " + j.Worker + " disappeared"})
