@@ -101,7 +101,7 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for _, u := range []string{"https://www.amazon.com/dp/B0CD1DZ6RD", "https://www.ebay.de/itm/226771798286", "https://shop.example/products/x"} {
+			for _, u := range []string{"https://www.amazon.com/dp/B0CD1DZ6RD", "https://www.etsy.com/listing/550571276/x", "https://shop.example/products/x"} {
 				if r := set.Read(Page{URL: u, Body: []byte(product)}); r.Outcome != capture.Captured {
 					t.Errorf("%s: %s %v", u, r.Outcome, r.Evidence)
 				}
