@@ -106,7 +106,7 @@ func (a *Archive) Erase(ctx context.Context, id capture.ID, actor, order string)
 	// On record first: from here on no new capture refers to this one.
 	_, err = a.Catalog.Ordered(ctx, id)
 	if errors.Is(err, catalog.ErrNotFound) {
-		err = a.Note(ctx, custody.Decided, actor, custody.Subject{Capture: id}, map[string]string{"decision": decisionErase, "order": order})
+		err = a.decide(ctx, a.Now(), actor, custody.Subject{Capture: id}, decisionErase, map[string]string{"order": order})
 	}
 	if err != nil {
 		return out, err

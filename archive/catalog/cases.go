@@ -41,6 +41,19 @@ func (c *Catalog) AddToCase(ctx context.Context, caseID string, id capture.ID, b
 	return err
 }
 
+// InCase reports whether a capture is in a case.
+func (c *Catalog) InCase(ctx context.Context, caseID string, id capture.ID) (bool, error) {
+	var n int
+	err := c.db.QueryRowContext(ctx, `SELECT count(*) FROM case_capture WHERE case_id = $1 AND capture = $2`, caseID, id.String()).Scan(&n)
+	return n > 0, err
+}
+
+// CloseCase records that a case was closed. The first time counts.
+func (c *Catalog) CloseCase(ctx context.Context, caseID string, at time.Time) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE evidence_case SET closed = $1 WHERE id = $2 AND closed = 0`, micros(at), caseID)
+	return err
+}
+
 const caseColumns = `k.id, k.name, k.note, k.created, k.created_by, k.closed,
 	(SELECT count(*) FROM case_capture cc WHERE cc.case_id = k.id)`
 
