@@ -80,6 +80,13 @@ func exportEvidence(ctx context.Context, g *globals, a *app, q export.Request, o
 	if err != nil {
 		return err
 	}
+	// Exhibits are printed by the Chrome that is there; without one the package
+	// has them as HTML only, and says so.
+	if r, err := a.openRenderer(ctx); err == nil {
+		x.Printer = r
+	} else {
+		fmt.Fprintf(g.s.err, "trawlmark: the exhibits are not printed to PDF: %v\n", err)
+	}
 	trust, err := a.trust(ctx)
 	if err != nil {
 		return err

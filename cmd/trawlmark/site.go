@@ -12,13 +12,12 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/crawler"
-	"github.com/trawlmark/trawlmark/crawler/listing"
 	"github.com/trawlmark/trawlmark/crawler/site"
 )
 
 func siteCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "site", Short: "Look at the marketplace adapters and try them on a page"}
-	c.AddCommand(siteList(g), siteTest(g))
+	c.AddCommand(siteList(g), siteTest(g), siteNew(g))
 	return c
 }
 
@@ -127,25 +126,24 @@ func printReading(w io.Writer, r *site.Reading) {
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "problem   %s\n", printableLine(p))
 	}
-	if l := r.Listing; l != nil {
-		printCandidates(w, l)
+	if r.Listing != nil {
+		printCandidates(w, r)
 	}
 	printLinks(w, r.Links)
 }
 
-func printCandidates(w io.Writer, l *listing.Listing) {
+func printCandidates(w io.Writer, r *site.Reading) {
 	fmt.Fprintln(w)
-	t := newTable("", "field", "value:60", "source", "path:50", "why:60")
-	for _, c := range l.Candidates {
-		chosen := l.Fields[c.Field]
+	t := newTable("", "field", "value:60", "source", "path:50", "why:70")
+	for _, row := range site.Explain(r) {
 		mark, why := "", ""
-		if chosen.Source == c.Source && chosen.Path == c.Path && chosen.Raw == c.Raw {
-			mark, why = "*", chosen.Why
-			if chosen.Conflict != "" {
-				why += "; " + chosen.Conflict
+		if row.Chosen {
+			mark, why = "*", row.Why
+			if row.Conflict != "" {
+				why += "; " + row.Conflict
 			}
 		}
-		t.add(mark, string(c.Field), c.Value, c.Source, c.Path, why)
+		t.add(mark, string(row.Field), row.Value, row.Source, row.Path, why)
 	}
 	t.print(w)
 }
@@ -160,4 +158,62 @@ func printLinks(w io.Writer, links []site.Link) {
 		t.add(fmt.Sprint(l.Position), string(l.Kind), l.ItemID, l.Title, l.PriceText, l.URL)
 	}
 	t.print(w)
+}
+
+func siteNew(g *globals) *cobra.Command {
+	var pageURL string
+	c := &cobra.Command{
+		Use: "new FILE|URL", Short: "Start a site file from a listing's page", Args: cobra.ExactArgs(1),
+		Long: `New reads one listing page and writes a site file to begin with: what was found
+becomes rules, what was not becomes a line to fill in (docs/sites.md).`,
+		Example: "  trawlmark site new https://shop.example/products/bag > shop.yaml\n  trawlmark site new page.html --url https://shop.example/products/bag > shop.yaml",
+		RunE: func(c *cobra.Command, args []string) error {
+			return g.with(func(a *app) error {
+				set, err := a.openSites()
+				if err != nil {
+					return err
+				}
+				p, err := draftPage(c.Context(), a, args[0], pageURL)
+				if err != nil {
+					return err
+				}
+				text, err := set.Draft(p)
+				if err != nil {
+					return err
+				}
+				_, err = g.s.out.Write(text)
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&pageURL, "url", "", "the address the file was saved from")
+	return c
+}
+
+// draftPage gets the page that a site file is to be made of.
+func draftPage(ctx context.Context, a *app, arg, pageURL string) (site.Page, error) {
+	u, err := url.Parse(arg)
+	if err != nil || u.Host == "" {
+		body, err := os.ReadFile(arg)
+		if err != nil {
+			return site.Page{}, fmt.Errorf("%s is neither a URL nor a file that can be read: %w", arg, err)
+		}
+		if pageURL == "" {
+			return site.Page{}, usagef("say with --url where %s was saved from", arg)
+		}
+		return site.Page{URL: pageURL, Status: 200, ContentType: "text/html", Body: body}, nil
+	}
+	cr, err := a.openCrawler(ctx, true)
+	if err != nil {
+		return site.Page{}, err
+	}
+	res := cr.Visit(ctx, crawler.Request{ID: a.ids.New(), URL: arg, Asked: capture.Asked{By: "site new"}})
+	defer res.Close()
+	for _, role := range []capture.Role{capture.RoleDOM, capture.RoleHTML} {
+		if art := res.Capture.Artifact(role); art != nil {
+			body, err := capture.ReadAll(art.Body, 64<<20)
+			return site.Page{URL: arg, FinalURL: res.Capture.FinalURL, Status: 200, ContentType: art.MediaType, Body: body, Rendered: role == capture.RoleDOM}, err
+		}
+	}
+	return site.Page{}, fmt.Errorf("the page was not got: %s (%s)", res.Capture.Outcome, strings.Join(res.Capture.Evidence, "; "))
 }

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trawlmark/trawlmark/archive/custody"
+)
+
+func custodyCommand(g *globals) *cobra.Command {
+	c := &cobra.Command{Use: "custody", Short: "Look after the append-only log: seal, monitor, rotate its key"}
+	c.AddCommand(custodySeal(g), custodyMonitor(g), custodyRotate(g), custodyRetire(g))
+	return c
+}
+
+func custodySeal(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "seal", Short: "Make a checkpoint of what waits and have it stamped, now", Args: cobra.NoArgs,
+		Example: "  trawlmark custody seal",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.with(func(a *app) error {
+				n, err := a.openNotary(c.Context())
+				if err != nil {
+					return err
+				}
+				p, err := n.Seal(c.Context())
+				if err != nil {
+					return err
+				}
+				if g.json {
+					return printJSON(g.s.out, map[string]any{"origin": p.Origin, "size": p.Size, "root": p.Root.String()})
+				}
+				fmt.Fprintf(g.s.out, "%s: %d entries, root %s, stamped\n", p.Origin, p.Size, p.Root)
+				return nil
+			})
+		},
+	}
+}
+
+func custodyMonitor(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "monitor", Short: "Walk the whole log and hold every leaf against the vault", Args: cobra.NoArgs,
+		Long: `Monitor reads the log as a stranger would: every checkpoint's signature and root,
+every tile, every leaf against its event document, and every event document
+against the log. It changes nothing. The exit code is 6 when anything differs.`,
+		Example: "  trawlmark custody monitor\n  trawlmark custody monitor --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.with(func(a *app) error { return monitorLog(c.Context(), g, a) })
+		},
+	}
+}
+
+func monitorLog(ctx context.Context, g *globals, a *app) error {
+	if _, err := a.openNotary(ctx); err != nil {
+		return err
+	}
+	r, err := a.custody.Monitor(ctx)
+	if err != nil {
+		return err
+	}
+	if g.json {
+		err = printJSON(g.s.out, map[string]any{
+			"entries": r.Entries, "checkpoints": r.Checkpoints, "events": r.Events, "erased": r.Erased, "waiting": r.Queued,
+			"differences": r.Differences, "difference_count": r.Count,
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(g.s.out, "%s: %d entries, %d checkpoints; %d event documents fit, %d are erased by right, %d events wait\n",
+			a.custody.Origin(), r.Entries, r.Checkpoints, r.Events, r.Erased, r.Queued)
+		for _, d := range r.Differences {
+			fmt.Fprintf(g.s.out, "  %s  %s\n", d.Key, d.What)
+		}
+	}
+	if r.Count > 0 {
+		return tamperError{fmt.Errorf("%d differences between the log and the vault", r.Count)}
+	}
+	return nil
+}
+
+func custodyRotate(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate", Short: "Give the log a new signing key; the old one signs beside it", Args: cobra.NoArgs,
+		Long: `Rotate makes a new key, records it in the log under the old one, and publishes a
+checkpoint that both have signed. Stop the other processes of this log first and
+start them again afterwards. When everybody has the new public key (trawlmark
+evidence trust), "custody retire" ends the old one.`,
+		Example: "  trawlmark custody rotate\n  trawlmark evidence trust > trust.json\n  trawlmark custody retire",
+		RunE:    func(c *cobra.Command, _ []string) error { return rotateKey(c.Context(), g) },
+	}
+}
+
+func rotateKey(ctx context.Context, g *globals) error {
+	if err := g.with(func(a *app) error {
+		keys, err := a.logKeys()
+		if err != nil {
+			return err
+		}
+		public, err := keys.Public()
+		if err != nil {
+			return err
+		}
+		if len(public) == 2 {
+			return nil // begun before: finish it below
+		}
+		next, err := keys.Rotate(rand.Reader)
+		if err != nil {
+			return err
+		}
+		if err := a.rememberKeys(public); err != nil {
+			return err
+		}
+		return next.Replace(a.keyFile())
+	}); err != nil {
+		return err
+	}
+	return g.with(func(a *app) error { // opened anew, with the new key
+		if _, err := a.openNotary(ctx); err != nil {
+			return err
+		}
+		keys, err := a.logKeys()
+		if err != nil {
+			return err
+		}
+		_, c, err := a.custody.Rotated(ctx, g.actor(), keys)
+		if err != nil {
+			return fmt.Errorf("the new key is in place, but the log does not say so yet; run the command again: %w", err)
+		}
+		public, err := keys.Public()
+		if err != nil {
+			return err
+		}
+		if err := a.rememberKeys(public); err != nil {
+			return err
+		}
+		fmt.Fprintf(g.s.out, "the log signs with a new key from size %d on:\n  %s\n", c.Size, public[0])
+		return nil
+	})
+}
+
+func custodyRetire(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "retire", Short: "End the old key after a rotation", Args: cobra.NoArgs,
+		Example: "  trawlmark custody retire",
+		RunE: func(*cobra.Command, []string) error {
+			return g.with(func(a *app) error {
+				keys, err := a.logKeys()
+				if err != nil {
+					return err
+				}
+				public, err := keys.Public()
+				if err != nil {
+					return err
+				}
+				if len(public) < 2 {
+					return errors.New("there is no old key to retire: no rotation is under way")
+				}
+				if err := a.rememberKeys(public); err != nil {
+					return err
+				}
+				if err := keys.Retire().Replace(a.keyFile()); err != nil {
+					return err
+				}
+				fmt.Fprintln(g.s.out, "the old key signs no more; its public half stays known, so that old checkpoints verify")
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) keyFile() string { return filepath.Join(a.cfg.DataDir, "keys", "custody.key") }
+
+// formerKeys are the public keys of the log that a rotation retired.
+func (a *app) formerKeys() ([]string, error) {
+	b, err := os.ReadFile(a.keyFile() + ".public")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return strings.Fields(string(b)), err
+}
+
+// rememberKeys adds public keys to those that old checkpoints are checked by.
+func (a *app) rememberKeys(public []string) error {
+	all, err := a.formerKeys()
+	if err != nil {
+		return err
+	}
+	for _, k := range public {
+		if !slices.Contains(all, k) {
+			all = append(all, k)
+		}
+	}
+	tmp := a.keyFile() + ".public.tmp"
+	if err := os.WriteFile(tmp, []byte(strings.Join(all, "\n")+"\n"), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, a.keyFile()+".public")
+}
+
+// verifierKeys are all public keys that may have signed a checkpoint, the
+// current one first.
+func (a *app) verifierKeys(k custody.Keys) ([]string, error) {
+	public, err := k.Public()
+	if err != nil {
+		return nil, err
+	}
+	former, err := a.formerKeys()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range former {
+		if !slices.Contains(public, f) {
+			public = append(public, f)
+		}
+	}
+	return public, nil
+}
