@@ -129,7 +129,8 @@ type Server struct {
 	Deps
 	accounts *Accounts
 	sessions *sessions
-	guesses  *throttle
+	byName   *throttle // failures to sign in
+	byClient *throttle // the same; behind a proxy all clients are one, so more is free
 	thumbs   *thumbs
 	pages    pages
 	assets   assets
@@ -147,7 +148,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s := &Server{
 		cfg: cfg, Deps: deps, accounts: OpenAccounts(cfg.AccountsFile, deps.Rand, deps.Now),
 		sessions: &sessions{idle: cfg.SessionIdle, longest: cfg.SessionLongest, now: deps.Now, rand: deps.Rand},
-		guesses:  &throttle{now: deps.Now, free: 5, step: time.Second, limit: 5 * time.Minute},
+		byName:   &throttle{now: deps.Now, free: 5, step: time.Second, limit: time.Minute},
+		byClient: &throttle{now: deps.Now, free: 30, step: time.Second, limit: time.Minute},
 		thumbs:   newThumbs(),
 	}
 	if _, err := s.accounts.List(); err != nil {

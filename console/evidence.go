@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -150,12 +151,17 @@ type custodyLine struct {
 func (l custodyLine) Detail() string {
 	var parts []string
 	for k, v := range l.Details {
-		if v != "" && !(k == "tile" && v == "0") {
-			parts = append(parts, k+" "+v)
+		switch {
+		case v == "" || k == "tile":
+		case k == "role":
+			tile, _ := strconv.Atoi(l.Details["tile"])
+			parts = append(parts, fileRole(v, tile))
+		default:
+			parts = append(parts, words(k)+": "+words(v))
 		}
 	}
 	slices.Sort(parts)
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, " · ")
 }
 
 // captureModel is all that is known of one capture.

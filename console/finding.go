@@ -232,6 +232,9 @@ func valuesOf(l *listing.Listing, signals []triage.Signal) []value {
 	}
 	var all []listing.Choice
 	for name, c := range l.Fields {
+		if name == listing.Image && len(l.Images) > 0 || name == listing.Contact && len(l.Contacts) > 0 || name == listing.Variant && len(l.Variants) > 0 {
+			continue // all of them follow
+		}
 		c.Field = name
 		all = append(all, c)
 	}

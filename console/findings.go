@@ -1,12 +1,14 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,7 +103,11 @@ type row struct {
 	Link string `json:"-"`
 }
 
-func newRow(f ledger.Finding) row { return row{Finding: f, Assessment: assessment(f)} }
+func newRow(f ledger.Finding) row {
+	r := row{Finding: f, Assessment: assessment(f)}
+	slices.SortStableFunc(r.Assessment.Signals, func(a, b triage.Signal) int { return cmp.Compare(b.Points, a.Points) })
+	return r
+}
 
 // Again: it was scored anew since somebody decided.
 func (r row) Again() bool { return !r.DecidedAt.IsZero() && r.ScoredAt.After(r.DecidedAt) }

@@ -149,28 +149,25 @@ func client(r *http.Request) string {
 
 // signIn checks a name and password and begins a session.
 func (s *Server) signIn(r *http.Request, name, password string) (Person, token, error) {
-	keys := []string{"name " + name, "client " + client(r)}
-	for _, k := range keys {
-		if d := s.guesses.wait(k); d > 0 {
-			return Person{}, "", waitError{d}
-		}
+	from := client(r)
+	if d := max(s.byName.wait(clip(name, 64)), s.byClient.wait(from)); d > 0 {
+		return Person{}, "", waitError{d}
 	}
 	a, err := s.accounts.Check(r.Context(), name, password)
 	if errors.Is(err, ErrSignIn) {
-		for _, k := range keys {
-			s.guesses.failed(k)
-		}
-		s.Log.Warn("a sign-in failed", "name", visible(clip(name, 64)), "client", client(r))
+		s.byName.failed(clip(name, 64))
+		s.byClient.failed(from)
+		s.Log.Warn("a sign-in failed", "name", visible(clip(name, 64)), "client", from)
 		return Person{}, "", err
 	}
 	if err != nil {
 		return Person{}, "", err
 	}
-	s.guesses.succeeded(keys[0])
+	s.byName.succeeded(name)
 	p := Person{a.Name, a.Role}
 	t, err := s.sessions.begin(session{person: p, hash: a.Hash})
 	if err == nil {
-		s.Log.Info("signed in", "name", p.Name, "role", string(p.Role), "client", client(r))
+		s.Log.Info("signed in", "name", p.Name, "role", string(p.Role), "client", from)
 	}
 	return p, t, err
 }

@@ -244,7 +244,7 @@ func shrink(b []byte, mediaType string) ([]byte, error) {
 	if h := cut.Dx() * thumbHeight / thumbWidth; cut.Dy() > h {
 		cut.Max.Y = cut.Min.Y + h
 	}
-	dst := image.NewRGBA(image.Rect(0, 0, thumbWidth, max(1, min(thumbHeight, cut.Dy()*thumbWidth/max(1, cut.Dx())))))
+	dst := image.NewRGBA(image.Rect(0, 0, thumbWidth, max(1, min(thumbHeight, (cut.Dy()*thumbWidth+cut.Dx()/2)/cut.Dx()))))
 	draw.ApproxBiLinear.Scale(dst, dst.Bounds(), src, cut, draw.Src, nil)
 	var out bytes.Buffer
 	err = jpeg.Encode(&out, dst, &jpeg.Options{Quality: 78})

@@ -172,6 +172,7 @@ func (s *Server) funcs() template.FuncMap {
 		"percent": func(f float64) int { return int(math.Round(f * 100)) },
 		"points":  func(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10, 'f', -1, 64) },
 		"times":   ratio,
+		"ref":     referenceOf,
 		"short":   func(v any) string { return clip(fmt.Sprint(v), 12) },
 		"cut":     cutText,
 		"person":  func(s string) string { return strings.TrimPrefix(s, "person:") },
@@ -180,6 +181,7 @@ func (s *Server) funcs() template.FuncMap {
 		"between": between,
 		"with":    with,
 		"query":   query,
+		"count":   count,
 		"add":     func(a, b int) int { return a + b },
 		"name":    fileRole,
 		"web":     isWeb,
@@ -257,10 +259,36 @@ func money(amount, currency string) string {
 // ratio is "0.08" as "8 %".
 func ratio(s string) string {
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
+	switch {
+	case err != nil:
 		return ""
+	case f < 0.01:
+		return "under 1 %"
 	}
 	return strconv.Itoa(int(math.Round(f*100))) + " %"
+}
+
+// referencePrice is what a listing was compared with, as triage writes it:
+// "2450.00 EUR (Belvoir bag)".
+type referencePrice struct{ Price, Name string }
+
+func referenceOf(s string) referencePrice {
+	price, name, ok := strings.Cut(s, " (")
+	if !ok {
+		return referencePrice{Price: s}
+	}
+	if amount, currency, ok := strings.Cut(price, " "); ok {
+		price = money(strings.TrimSuffix(amount, ".00"), currency)
+	}
+	return referencePrice{price, strings.TrimSuffix(name, ")")}
+}
+
+// count is "1 capture", "2 captures".
+func count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + one + "s"
 }
 
 func words(s string) string { return strings.ReplaceAll(s, "_", " ") }
@@ -290,7 +318,7 @@ func fileRole(role string, tile int) string {
 	name, ok := map[string]string{
 		"warc": "WARC: every request and answer", "html": "HTML as served", "dom": "DOM after rendering", "viewport": "Screenshot, first screen",
 		"fullpage": "Screenshot, whole page", "text": "Visible text", "pageinfo": "Requests of the page", "before": "Screenshot before the banner",
-		"reading": "Values read from the page",
+		"reading": "Values read from the page", "manifest": "Page of the capture",
 	}[role]
 	if !ok {
 		name = role
