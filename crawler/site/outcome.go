@@ -2,7 +2,6 @@ package site
 
 import (
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 
@@ -176,17 +175,17 @@ func (p *page) is(o capture.Outcome, why string) {
 func (p *page) classify() {
 	status := p.Status
 	if status == 0 {
-		status = http.StatusOK
+		status = statusOK
 	}
 	switch {
-	case status == http.StatusNotModified:
+	case status == statusNotModified:
 		p.is(capture.NotModified, "the server answered 304")
 	case len(strings.TrimSpace(string(p.Body[:min(len(p.Body), 4096)]))) == 0:
 		p.classifyEmpty(status)
 	case p.doc.Binary():
 		p.is(capture.NotHTML, "the body is not text in any encoding known here")
 	case p.refused(status):
-	case status == http.StatusNotFound || status == http.StatusGone:
+	case status == statusNotFound || status == statusGone:
 		p.classifyGone(status)
 	case status >= 400:
 		p.is(capture.HTTPError, fmt.Sprintf("the server answered %d", status))
@@ -197,9 +196,9 @@ func (p *page) classify() {
 
 func (p *page) classifyEmpty(status int) {
 	switch {
-	case status == http.StatusTooManyRequests:
+	case status == statusTooManyRequests:
 		p.is(capture.Throttled, "the server answered 429 without a body")
-	case status == http.StatusNotFound || status == http.StatusGone:
+	case status == statusNotFound || status == statusGone:
 		p.is(capture.Removed, fmt.Sprintf("the server answered %d without a body", status))
 	case status >= 400:
 		p.is(capture.HTTPError, fmt.Sprintf("the server answered %d without a body", status))
@@ -234,15 +233,15 @@ func (p *page) refused(status int) bool {
 		}
 	}
 	switch {
-	case status == http.StatusTooManyRequests:
+	case status == statusTooManyRequests:
 		p.is(capture.Throttled, "the server answered 429")
 	case throttledTitle.MatchString(p.doc.Title()) && !p.hasProduct():
 		p.is(capture.Throttled, fmt.Sprintf("the title is %q", clip(p.doc.Title(), 100)))
-	case status == http.StatusServiceUnavailable && retryAfter != "":
+	case status == statusServiceUnavailable && retryAfter != "":
 		p.is(capture.Throttled, "the server answered 503 with Retry-After "+clip(retryAfter, 60))
-	case status == http.StatusUnauthorized:
+	case status == statusUnauthorized:
 		p.is(capture.LoginWall, "the server answered 401")
-	case status == http.StatusUnavailableForLegalReasons:
+	case status == statusUnavailableForLegalReasons:
 		p.is(capture.GeoVariant, "the server answered 451: not available here for legal reasons")
 	default:
 		return false
