@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trawlmark/trawlmark/crawler/triage"
 )
@@ -114,6 +116,32 @@ func TestAmountsKeepTheirDigits(t *testing.T) {
 	}
 }
 
+// A profile of a large house is read in reasonable time, brackets in its
+// phrases included.
+func TestLargeProfile(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("name: Aurelle\ncurrency: EUR\nhomonyms:\n")
+	for i := range 200 {
+		fmt.Fprintf(&b, "  - \"[Aurelle %d\"\n", i)
+	}
+	b.WriteString("models:\n")
+	for i := range 3000 {
+		fmt.Fprintf(&b, "  - {name: Model%d bag, code: AU-%05d, category: Bags, price: %d.50}\n", i, i, i+1)
+	}
+	began := time.Now()
+	p := brand(t, b.String())
+	roundTrip(t, p)
+	t.Logf("3000 models: %v", time.Since(began))
+	a := p.Assess(triage.Subject{Listing: titled("Aurelle AU-02999 bag")})
+	if _, ok := signal(a, "brand_present"); !ok {
+		t.Error("the brand was not seen")
+	}
+	if _, err := triage.ParseBrand("p", []byte(b.String()+"  - {name: x, price: no}\n")); err == nil || !strings.Contains(err.Error(), "p:3205: models[3000].price") {
+		t.Errorf("%v", err)
+	}
+	t.Logf("with the mistake: %v", time.Since(began))
+}
+
 // Each mistake is told with the file, the line, the key and what to do.
 func TestProfileMistakes(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
@@ -144,8 +172,9 @@ func TestProfileMistakes(t *testing.T) {
 		{"name: [\n", `p.yaml:`},
 		{"name: \"Aurelle", `p.yaml:`},
 		{"just text", `p.yaml:`},
-		{"name: " + strings.Repeat("[", 100_000), `nested more than`},
-		{"name:\n" + strings.Repeat("- ", 100_000), `nested more than`},
+		{"name: " + strings.Repeat("[", 100_000), `nested deeper`},
+		{"name:\n" + strings.Repeat("- ", 100_000), `nested deeper`},
+		{"name: " + strings.Repeat("[", 250) + strings.Repeat("]", 250), `p.yaml:1`},
 		{"name: Aur\xffelle\n", `not UTF-8`},
 		{"name: " + strings.Repeat("x", 1000) + "\n", `p.yaml:1: name: must have`},
 	} {

@@ -34,7 +34,8 @@ func (e *BrandError) Error() string {
 // Bounds of a profile. They are far above what a brand needs.
 const (
 	maxProfile  = 16 << 20 // bytes
-	maxNesting  = 16
+	maxNesting  = 300      // brackets in quotes count too, so this is generous
+	maxDashes   = 20
 	maxNames    = 500
 	maxModels   = 20_000
 	maxOfficial = 5_000
@@ -91,8 +92,8 @@ func (p *profile) guard() error {
 			}
 		}
 		lead = lead && (c == ' ' || c == '-' || c == '?' || c == '\t')
-		if depth > maxNesting || dashes > maxNesting && !lead || dashes > 100 {
-			return &BrandError{File: p.name, Line: line, Text: fmt.Sprintf("is nested more than %d deep", maxNesting)}
+		if depth > maxNesting || dashes > maxDashes && (!lead || dashes > 2000) {
+			return &BrandError{File: p.name, Line: line, Text: "is nested deeper than a profile can be"}
 		}
 	}
 	return nil

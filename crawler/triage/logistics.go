@@ -102,7 +102,7 @@ func (r *reading) minimumOrder() {
 
 var (
 	dirtCheapRatio = decimal.RequireFromString("0.2")
-	cheapRatio = decimal.RequireFromString("0.35")
+	cheapRatio     = decimal.RequireFromString("0.35")
 )
 
 // stock is more of a thing than there is of it.
