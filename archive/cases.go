@@ -38,11 +38,17 @@ func (a *Archive) OpenCase(ctx context.Context, id, name, note, actor string) (c
 		}
 		return catalog.Case{}, err
 	}
-	if err := a.decide(ctx, now, actor, custody.Subject{Case: id}, decisionOpen, map[string]string{"name": name, "note": note}); err != nil {
-		return catalog.Case{}, err
-	}
 	k := catalog.Case{ID: id, Name: name, Note: note, Created: now, CreatedBy: actor}
-	return k, a.Catalog.OpenCase(ctx, k)
+	return k, a.openCase(ctx, k)
+}
+
+func (a *Archive) openCase(ctx context.Context, k catalog.Case) error {
+	k.Created = k.Created.UTC().Truncate(time.Microsecond)
+	err := a.decide(ctx, k.Created, k.CreatedBy, custody.Subject{Case: k.ID}, decisionOpen, map[string]string{"name": k.Name, "note": k.Note})
+	if err != nil {
+		return err
+	}
+	return a.Catalog.OpenCase(ctx, k)
 }
 
 // freeCase gives the first "2026-03-01-1", "-2", ... that is free.
@@ -63,6 +69,10 @@ func (a *Archive) freeCase(ctx context.Context, now time.Time) (string, error) {
 // AddToCase puts a capture into a case; once is enough. Nothing is put into a
 // closed case.
 func (a *Archive) AddToCase(ctx context.Context, caseID string, id capture.ID, actor string) error {
+	return a.addToCase(ctx, caseID, id, actor, a.Now())
+}
+
+func (a *Archive) addToCase(ctx context.Context, caseID string, id capture.ID, actor string, at time.Time) error {
 	k, err := a.Catalog.Case(ctx, caseID)
 	if err != nil {
 		return err
@@ -81,11 +91,11 @@ func (a *Archive) AddToCase(ctx context.Context, caseID string, id capture.ID, a
 	if err != nil || in {
 		return err
 	}
-	now := a.Now().UTC().Truncate(time.Microsecond)
-	if err := a.decide(ctx, now, actor, custody.Subject{Case: caseID, Capture: id}, decisionAdd, nil); err != nil {
+	at = at.UTC().Truncate(time.Microsecond)
+	if err := a.decide(ctx, at, actor, custody.Subject{Case: caseID, Capture: id}, decisionAdd, nil); err != nil {
 		return err
 	}
-	return a.Catalog.AddToCase(ctx, caseID, id, actor, now)
+	return a.Catalog.AddToCase(ctx, caseID, id, actor, at)
 }
 
 // CloseCase closes a case. Its captures stay as they are: a hold is lifted by
@@ -119,3 +129,26 @@ func (a *Archive) decide(ctx context.Context, at time.Time, actor string, s cust
 	}
 	return nil
 }
+
+// Casebook is the catalogue's cases with everything that is done to them on
+// record. It has the catalogue's methods, for who is used to them.
+type Casebook struct{ a *Archive }
+
+// Casebook gives the cases of the archive.
+func (a *Archive) Casebook() Casebook { return Casebook{a} }
+
+// OpenCase begins a case.
+func (c Casebook) OpenCase(ctx context.Context, k catalog.Case) error { return c.a.openCase(ctx, k) }
+
+// AddToCase puts a capture into a case.
+func (c Casebook) AddToCase(ctx context.Context, caseID string, id capture.ID, by string, at time.Time) error {
+	return c.a.addToCase(ctx, caseID, id, by, at)
+}
+
+// Case gives one case.
+func (c Casebook) Case(ctx context.Context, id string) (catalog.Case, error) {
+	return c.a.Catalog.Case(ctx, id)
+}
+
+// Cases lists the cases, newest first.
+func (c Casebook) Cases(ctx context.Context) ([]catalog.Case, error) { return c.a.Catalog.Cases(ctx) }
