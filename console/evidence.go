@@ -180,6 +180,27 @@ type captureModel struct {
 	Log      string         `json:"log"`
 	Text     string         `json:"-"` // the manifest's own text
 	Demo     bool           `json:"-"` // stamped by authorities that prove nothing
+	Back     string         `json:"-"` // where the person came from
+	BackText string         `json:"-"`
+}
+
+// captureList is captures in a table, and the page that it stands on.
+type captureList struct {
+	List []catalog.Entry
+	Back string
+}
+
+func captures(list []catalog.Entry, back string) captureList { return captureList{list, back} }
+
+// backTo reads where a person came from, of the pages that lead to captures.
+func backTo(r *http.Request) (back, text string) {
+	back = local(r.URL.Query().Get("back"))
+	for _, p := range []struct{ prefix, text string }{{"/findings/", "Finding"}, {"/cases/", "Case"}, {"/evidence", "Evidence"}} {
+		if strings.HasPrefix(back, p.prefix) && len(back) < 2000 {
+			return back, p.text
+		}
+	}
+	return "/evidence", "Evidence"
 }
 
 // custodyOnPage is how many events of a capture are read for its page: each
@@ -204,6 +225,7 @@ func (s *Server) capturePage(ctx context.Context, r *http.Request, who Person) (
 	}
 	m.Files = append(m.Files, arts...)
 	m.Pictures = picturesOf(id, arts)
+	m.Back, m.BackText = backTo(r)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fillManifest(gctx, &m) })
 	g.Go(func() (err error) { m.Custody, m.Older, err = s.events(gctx, custody.Subject{Capture: id}); return err })

@@ -20,7 +20,7 @@ func TestSearchFindsAndPages(t *testing.T) {
 		w.clock.forward(time.Minute)
 		w.captured(strings.Repeat("9", 1+i%5)+string(rune('a'+i%26)), "Étoile runner")
 	}
-	belvoir := w.captured("b1", "Belvoir bag")
+	w.captured("b1", "Belvoir bag")
 	b := w.as(Viewer)
 	open := regexp.MustCompile(`data-open href="/captures/`)
 	count := func(path string) int { return len(open.FindAllString(b.page(path), -1)) }
@@ -44,7 +44,6 @@ func TestSearchFindsAndPages(t *testing.T) {
 			t.Errorf("%s got %d", path, r.Code)
 		}
 	}
-	_ = belvoir
 }
 
 func TestHoldNeedsAReasonAndIsKept(t *testing.T) {

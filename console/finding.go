@@ -111,6 +111,7 @@ type findingModel struct {
 	Pictures []picture     `json:"-"`
 	Queue    queue         `json:"-"`
 	Back     string        `json:"-"` // the queue
+	Here     string        `json:"-"` // this page within it
 	Prev     string        `json:"-"`
 	Next     string        `json:"-"`
 	Done     *done         `json:"-"`
@@ -158,10 +159,11 @@ func (s *Server) findingPage(ctx context.Context, r *http.Request, _ Person) (an
 		return nil, err
 	}
 	m.Back = "/findings" + query(m.Queue.Query())
+	m.Here = "/findings/" + id.String() + query(m.Queue.Query())
 	if m.Prev, m.Next, err = s.neighbours(ctx, m.Queue, f); err != nil {
 		return nil, err
 	}
-	m.Done, err = s.justDone(ctx, r, "/findings/"+id.String()+query(m.Queue.Query()))
+	m.Done, err = s.justDone(ctx, r, m.Here)
 	return m, err
 }
 

@@ -45,54 +45,50 @@ another one, https://console.example.org behind a proxy that ends TLS, say.`,
 
 // runConsole serves the console until ctx ends.
 func (a *app) runConsole(ctx context.Context) error {
-	serve, err := a.openConsole(ctx)
-	if err != nil {
-		return err
+	if a.cfg.Console.Listen == "" {
+		return usagef("console.listen is empty, so the console is off")
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return serve(gctx) })
-	if a.cfg.Metrics.Listen != "" {
-		a.goServe(gctx, g, a.cfg.Metrics.Listen, a.metricsHandler(roles{console: true}, nil))
+	if err := a.goConsole(gctx, g); err != nil {
+		return err
 	}
 	return g.Wait()
 }
 
-// openConsole opens what the console needs and listens; serving is for later,
-// and for another goroutine. Port 0 of console.listen is any free one.
-func (a *app) openConsole(ctx context.Context) (serve func(context.Context) error, err error) {
-	if a.cfg.Console.Listen == "" {
-		return nil, usagef("console.listen is empty, so the console is off")
-	}
-	// Whether the address is free is known before the parts are started.
+// goConsole serves the console at its address until ctx ends. Whether the
+// address is free is known when it returns.
+func (a *app) goConsole(ctx context.Context, g *errgroup.Group) error {
 	l, err := net.Listen("tcp", a.cfg.Console.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("the console cannot listen: %w; choose another address with console.listen", err)
+		return fmt.Errorf("the console cannot listen: %w; choose another address with console.listen", err)
 	}
-	a.cfg.Console.Listen = l.Addr().String()
+	a.cfg.Console.Listen = l.Addr().String() // port 0 is any that is free
 	h, err := a.consoleHandler(ctx)
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return errors.Join(err, l.Close())
 	}
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 3 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
-	return func(ctx context.Context) error {
-		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() error {
-			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("the console stopped: %w", err)
-			}
-			return nil
-		})
-		g.Go(func() error {
-			<-gctx.Done()
-			sctx, cancel := context.WithTimeout(context.WithoutCancel(gctx), 5*time.Second)
-			defer cancel()
-			return srv.Shutdown(sctx)
-		})
-		return g.Wait()
-	}, nil
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("the console stopped: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(sctx); errors.Is(err, context.DeadlineExceeded) {
+			return srv.Close() // a download that takes longer is begun again
+		} else if err != nil {
+			return err
+		}
+		return nil
+	})
+	return nil
 }
 
 // consoleHandler makes the console of this process and says where it is.
