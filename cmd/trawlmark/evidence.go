@@ -23,7 +23,7 @@ import (
 func evidenceCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "evidence", Short: "Find, look at, hold and check what is archived"}
 	c.AddCommand(evidenceSearch(g), evidenceShow(g), evidenceGet(g), evidenceHold(g, true), evidenceHold(g, false),
-		exportCommand(g), verifyCommand(g), trustCommand(g))
+		exportCommand(g), verifyCommand(g), trustCommand(g), eraseCommand(g))
 	return c
 }
 

@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TRAWLMARK_CONFIG", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"market": marketCmd, "exits": exitsCmd},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"market": marketCmd, "exits": exitsCmd, "id": idCmd},
 	})
 }
 
@@ -93,7 +93,7 @@ func marketCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // testApp is an app on a fresh data folder, with everything embedded.
-func testApp(t *testing.T, change func(*configs.Config)) *app {
+func testApp(t testing.TB, change func(*configs.Config)) *app {
 	t.Helper()
 	cfg, err := configs.Load("", func(string) string { return "" })
 	if err != nil {
