@@ -118,6 +118,8 @@ type Crawler struct {
 	Render        string   `yaml:"render"`
 	ScreenshotAll bool     `yaml:"screenshot_all"`
 	SitesDir      string   `yaml:"sites_dir"`
+	// Logins are cookie files by site name.
+	Logins map[string]string `yaml:"logins"`
 }
 
 // Chrome is the browser.
@@ -135,7 +137,10 @@ type Egress struct {
 	Override    map[string]string `yaml:"override"`
 	ExtraCA     string            `yaml:"extra_ca"`
 	DialTimeout Duration          `yaml:"dial_timeout"`
+	Proxies     []string          `yaml:"proxies"`
 	Proxy       Secret            `yaml:"-"`
+	// ProxyURLs are the addresses of Proxies, by name.
+	ProxyURLs map[string]Secret `yaml:"-"`
 }
 
 // Worker is what one process works on.
@@ -227,7 +232,16 @@ func (c *Config) secrets(getenv func(string) string) {
 	set(&c.Storage.SecretKey, "TRAWLMARK_S3_SECRET_KEY")
 	set(&c.Score.Token, "TRAWLMARK_SCORER_TOKEN")
 	set(&c.Egress.Proxy, "TRAWLMARK_PROXY_URL")
+	for _, name := range c.Egress.Proxies {
+		if c.Egress.ProxyURLs == nil {
+			c.Egress.ProxyURLs = map[string]Secret{}
+		}
+		c.Egress.ProxyURLs[name] = Secret(getenv(ProxyVariable(name)))
+	}
 	for i := range c.Seal.TSAs {
 		set(&c.Seal.TSAs[i].Password, "TRAWLMARK_TSA_"+envName(c.Seal.TSAs[i].Name)+"_PASSWORD")
 	}
 }
+
+// ProxyVariable is the environment variable with the address of a named proxy.
+func ProxyVariable(name string) string { return "TRAWLMARK_PROXY_" + envName(name) + "_URL" }

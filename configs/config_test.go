@@ -53,7 +53,7 @@ func TestTheExampleHasEveryKey(t *testing.T) {
 			if !f.IsExported() || key == "-" {
 				continue
 			}
-			if !regexp.MustCompile(`(?m)^ *(# - |- )?` + key + `:`).MatchString(text) && !strings.Contains(text, "#   "+key+":") {
+			if !regexp.MustCompile(`(?m)^ *(# - |- )?`+key+`:`).MatchString(text) && !strings.Contains(text, "#   "+key+":") {
 				if prefix == "seal.tsas." {
 					continue // shown as a comment: the default has none
 				}
@@ -86,6 +86,8 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 		{"heartbeat", "worker:\n  lease: 10s\n  heartbeat: 9s\n", ":3: worker.heartbeat: "},
 		{"mode", "retention:\n  mode: FOREVER\n", ":2: retention.mode: "},
 		{"range", "egress:\n  allow: [10.0.0.1]\n", ":2: egress.allow: "},
+		{"proxy", "egress:\n  proxies: ['http://u:hush@p']\n", ":2: egress.proxies: "},
+		{"proxies of one variable", "egress:\n  proxies: [a-b, a-b]\n", ":2: egress.proxies: "},
 		{"override", "egress:\n  override:\n    shop.example: nowhere\n", ":2: egress.override: "},
 		{"endpoint without keys", "storage:\n  endpoint: s3.example:9000\n", ":2: storage.endpoint: set TRAWLMARK_S3_ACCESS_KEY"},
 		{"not yaml", "worker: [\n", ":1"},
@@ -125,12 +127,13 @@ func TestSecretsComeFromTheEnvironmentAndNeverPrint(t *testing.T) {
 	env := map[string]string{
 		"TRAWLMARK_DATABASE_URL": "postgres://u:hush@db/x", "TRAWLMARK_REDIS_PASSWORD": "hush", "TRAWLMARK_S3_ACCESS_KEY": "hush",
 		"TRAWLMARK_S3_SECRET_KEY": "hush", "TRAWLMARK_SCORER_TOKEN": "hush", "TRAWLMARK_PROXY_URL": "http://u:hush@proxy", "TRAWLMARK_TSA_ACME_1_PASSWORD": "hush",
+		"TRAWLMARK_PROXY_DE_2_URL": "http://u:hush@de",
 	}
-	c, err := configs.Load(write(t, "seal:\n  tsas:\n    - {name: acme-1, url: 'https://tsa.example', roots: r.pem}\n"), func(k string) string { return env[k] })
+	c, err := configs.Load(write(t, "egress:\n  proxies: [de-2]\nseal:\n  tsas:\n    - {name: acme-1, url: 'https://tsa.example', roots: r.pem}\n"), func(k string) string { return env[k] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Redis.Password.Reveal() != "hush" || c.Seal.TSAs[0].Password.Reveal() != "hush" || c.Database.URL.Reveal() == "" {
+	if c.Redis.Password.Reveal() != "hush" || c.Egress.ProxyURLs["de-2"].Reveal() != "http://u:hush@de" || c.Seal.TSAs[0].Password.Reveal() != "hush" || c.Database.URL.Reveal() == "" {
 		t.Error("a secret was not taken from the environment")
 	}
 	j, _ := json.Marshal(c)

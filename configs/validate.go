@@ -14,6 +14,9 @@ func (c *Config) validate() error {
 	return errors.Join(c.validatePlaces(), c.validateTimes(), c.validateNumbers(), c.validateWords())
 }
 
+// proxyName is what site files may name.
+var proxyName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
 // workerName is what a worker may be called; empty is the host name.
 var workerName = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$`)
 
@@ -73,6 +76,17 @@ func (c *Config) validatePlaces() error {
 		if _, err := netip.ParsePrefix(a); err != nil {
 			errs = append(errs, c.fault("egress.allow", "%q is not an address range such as 192.0.2.0/24", a))
 		}
+	}
+	variables := map[string]string{}
+	for _, name := range c.Egress.Proxies {
+		v := ProxyVariable(name)
+		switch {
+		case !proxyName.MatchString(name):
+			errs = append(errs, c.fault("egress.proxies", "%q is not a name: lower-case letters, digits and '-', at most 40; the address is given in the environment", name))
+		case variables[v] != "":
+			errs = append(errs, c.fault("egress.proxies", "%q and %q are one name in the environment (%s)", variables[v], name, v))
+		}
+		variables[v] = name
 	}
 	for host, to := range c.Egress.Override {
 		if _, err := netip.ParseAddrPort(to); err != nil {

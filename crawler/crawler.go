@@ -34,7 +34,8 @@ type Config struct {
 	// SpoolDir holds large bodies until Result.Close. Default: the system's
 	// temporary folder.
 	SpoolDir string
-	// Software, Worker and EgressIP stand in every capture's environment.
+	// Software, Worker and EgressIP stand in every capture's environment;
+	// EgressIP not in those of visits through a named proxy.
 	Software, Worker, EgressIP string
 	// Clock is what is known of this machine's clock.
 	Clock capture.Clock
@@ -74,9 +75,12 @@ type Deps struct {
 	Fetcher  Fetcher
 	Renderer Renderer
 	Sites    *site.Set
-	IDs      *capture.IDSource
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Proxies are the ways out that site files name (their egress key); every
+	// name that Sites asks for must be here.
+	Proxies map[string]*egress.Upstream
+	IDs     *capture.IDSource
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Crawler makes visits. Safe for concurrent use.
@@ -92,7 +96,22 @@ func New(cfg Config, deps Deps) (*Crawler, error) {
 	if strings.TrimSpace(cfg.UserAgent) == "" || strings.ContainsAny(cfg.UserAgent, "\r\n") {
 		return nil, errors.New("crawler: UserAgent must be one non-empty line that says who asks")
 	}
+	if err := deps.checkProxies(); err != nil {
+		return nil, err
+	}
 	return &Crawler{cfg: cfg, Deps: deps, robots: newRobotsCache()}, nil
+}
+
+// checkProxies refuses to start rather than to see a page from the wrong
+// country.
+func (d Deps) checkProxies() error {
+	var errs []error
+	for name, sites := range d.Sites.Egresses() {
+		if d.Proxies[name] == nil {
+			errs = append(errs, fmt.Errorf("crawler: the site file of %s leaves through the proxy %q, which is not configured: list it in egress.proxies and set its address in the environment", strings.Join(sites, ", "), name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Request is one visit to make.
@@ -195,7 +214,7 @@ func (c *Crawler) Visit(ctx context.Context, req Request) *Result {
 }
 
 func (v *visit) run(ctx context.Context) {
-	v.session = v.Guard.Session()
+	v.session = v.wayOut()
 	defer v.close()
 	dir, err := os.MkdirTemp(v.cfg.SpoolDir, "visit-")
 	if err != nil {
@@ -213,18 +232,36 @@ func (v *visit) run(ctx context.Context) {
 	v.fetch(ctx)
 }
 
+// wayOut opens the visit's session: through the site's proxy when it names one.
+func (v *visit) wayOut() *egress.Session {
+	if up := v.Proxies[v.match.Site.Egress]; up != nil {
+		return v.Guard.SessionVia(up)
+	}
+	return v.Guard.Session()
+}
+
 // close ends the session and moves what it saw into the capture.
 func (v *visit) close() {
 	v.cap.DNS = v.session.DNS()
 	v.cap.Refusals = v.session.Refusals()
 	v.cap.Missing = append(v.cap.Missing, v.session.Cuts()...)
-	v.cap.Environment.Proxy = v.session.Upstream()
+	v.recordProxy()
 	if err := v.session.Close(); err != nil {
 		v.Log.Warn("a visit's network session did not end", "capture", v.cap.ID.String(), "error", err)
 	}
 	if v.cap.Outcome == capture.Captured && len(v.cap.Missing) > 0 {
 		v.cap.Outcome = capture.Partial
 		v.cap.Evidence = append(v.cap.Evidence, fmt.Sprintf("%d things are missing; they are listed", len(v.cap.Missing)))
+	}
+}
+
+// recordProxy notes the proxy, without its password, and its name when the
+// site file chose it: the configured EgressIP is then not the one that was seen.
+func (v *visit) recordProxy() {
+	env := &v.cap.Environment
+	env.Proxy = v.session.Upstream()
+	if name := v.match.Site.Egress; name != "" {
+		env.Proxy, env.EgressIP = name+" ("+env.Proxy+")", ""
 	}
 }
 

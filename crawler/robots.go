@@ -27,7 +27,7 @@ type robotsAnswer struct {
 	until  time.Time
 }
 
-// robotsCache keeps what each origin's robots.txt said. One mutex per cache is
+// robotsCache keeps what each origin's robots.txt said to each way out. One mutex per cache is
 // enough: a lookup takes microseconds, and fetches happen outside it.
 type robotsCache struct {
 	mu  sync.Mutex
@@ -68,7 +68,9 @@ func (v *visit) allowed(ctx context.Context) bool {
 	}
 	origin := u.Scheme + "://" + u.Host
 	v.cap.Policy.RobotsURL = origin + "/robots.txt"
-	a, ok := v.robots.get(origin, v.Now())
+	// Another address may be told something else, so each way out asks itself.
+	key := v.match.Site.Egress + " " + origin
+	a, ok := v.robots.get(key, v.Now())
 	if !ok {
 		one, over, pass := v.pass(ctx)
 		if !pass {
@@ -79,7 +81,7 @@ func (v *visit) allowed(ctx context.Context) bool {
 		if !ok {
 			return true // the host cannot be reached: the visit itself says how
 		}
-		v.robots.put(origin, a)
+		v.robots.put(key, a)
 	}
 	v.res.CrawlDelay = a.robots.CrawlDelay(v.cfg.RobotsAgent)
 	ok, rule := a.robots.Allowed(v.cfg.RobotsAgent, v.req.URL)

@@ -388,7 +388,7 @@ func (a *app) openArchive(ctx context.Context, space workspace) (*archive.Archiv
 	}
 	a.archive, err = archive.New(archive.Config{
 		SpoolDir: a.spool, Untriaged: a.cfg.Retention.Untriaged.D(), Mode: vault.Mode(a.cfg.Retention.Mode),
-		SpoolLimit: int64(a.cfg.Worker.SpoolLimit), Actor: "worker:" + a.workerName(),
+		SpoolLimit: int64(a.cfg.Worker.SpoolLimit), Actor: "worker:" + a.workerName(), Unlocked: a.cfg.Storage.AllowUnlocked,
 		Info: warc.Info{Software: software(), Hostname: hostname(), Operator: a.cfg.Operator},
 	}, archive.Deps{Vault: a.vault, Catalog: cat, Custody: a.custody, IDs: a.ids, Now: a.now, Log: a.log})
 	return a.archive, err
@@ -447,6 +447,24 @@ func (a *app) openGuard() (*egress.Guard, error) {
 	return g, err
 }
 
+// openProxies reads the addresses of the proxies that site files may name.
+func (a *app) openProxies() (map[string]*egress.Upstream, error) {
+	out := map[string]*egress.Upstream{}
+	for _, name := range a.cfg.Egress.Proxies {
+		variable := configs.ProxyVariable(name)
+		raw := a.cfg.Egress.ProxyURLs[name].Reveal()
+		if raw == "" {
+			return nil, fmt.Errorf("egress.proxies: %s has no address: set %s in the environment", name, variable)
+		}
+		up, err := egress.ParseUpstream(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", variable, err)
+		}
+		out[name] = up
+	}
+	return out, nil
+}
+
 // openCrawler opens the crawler; without Chrome when wantChrome is false or
 // when there is none, which is said.
 func (a *app) openCrawler(ctx context.Context, wantChrome bool) (*crawler.Crawler, error) {
@@ -467,8 +485,12 @@ func (a *app) openCrawler(ctx context.Context, wantChrome bool) (*crawler.Crawle
 			return nil, err
 		}
 	}
+	proxies, err := a.openProxies()
+	if err != nil {
+		return nil, err
+	}
 	deps := crawler.Deps{
-		Guard: guard, Sites: sites, IDs: a.ids, Now: a.now, Log: a.log,
+		Guard: guard, Proxies: proxies, Sites: sites, IDs: a.ids, Now: a.now, Log: a.log,
 		Fetcher: meteredFetcher{fetch.New(fetch.Config{MaxBytes: int64(a.cfg.Crawler.MaxBody), SpoolDir: tmp}), a.meters},
 	}
 	if wantChrome {

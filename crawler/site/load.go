@@ -197,9 +197,10 @@ func (c *checker) selectors(at string, list []string) []cascadia.Selector {
 }
 
 var (
-	siteName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-	hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
-	viewport = regexp.MustCompile(`^[1-9][0-9]{2,4}x[1-9][0-9]{2,4}$`)
+	siteName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	proxyName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	hostName  = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+	viewport  = regexp.MustCompile(`^[1-9][0-9]{2,4}x[1-9][0-9]{2,4}$`)
 )
 
 // compile checks the site, sets defaults and builds the expressions.
@@ -213,6 +214,8 @@ func (s *Site) compile(c *checker) {
 	if s.Lane == "" {
 		s.Lane = s.Name
 	}
+	c.lane("$.lane", s.Lane)
+	c.proxy("$.egress", s.Egress)
 	s.checkHosts(c)
 	s.checkCodes(c, "$", s.Country, s.Currency)
 	s.checkRender(c)
@@ -247,7 +250,22 @@ func (s *Site) checkHosts(c *checker) {
 		if h.Search != "" && !hostName.MatchString(h.Search) {
 			c.bad(at+".search", "%q is not a host name", h.Search)
 		}
+		c.lane(at+".lane", h.Lane)
+		c.proxy(at+".egress", h.Egress)
 		s.checkCodes(c, at, h.Country, h.Currency)
+	}
+}
+
+// lane refuses what would be taken for a lane behind a named proxy.
+func (c *checker) lane(at, name string) {
+	if strings.Contains(name, "@") {
+		c.bad(at, "%q has an @, which stands before the name of a proxy: set egress", name)
+	}
+}
+
+func (c *checker) proxy(at, name string) {
+	if name != "" && !proxyName.MatchString(name) {
+		c.bad(at, "%q is not a proxy's name: lower-case letters, digits and '-', at most 40; its address stands in the configuration", name)
 	}
 }
 

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -34,6 +35,9 @@ func TestLoadErrors(t *testing.T) {
 		{"bad field", ok + "listing:\n  fields:\n    colour: [{css: a}]\n", "line 5: listing.fields.colour"},
 		{"two sources", ok + "listing:\n  fields:\n    title: [{css: a, meta: b}]\n", "line 5: listing.fields.title[0]"},
 		{"bad viewport", ok + "browser: {viewport: big}\n", "line 3: browser.viewport"},
+		{"bad proxy", ok + "egress: 'http://user:hunter2@proxy:1'\n", "line 3: egress"},
+		{"bad proxy of a host", "name: shop\nhosts:\n  - {name: shop.example, egress: DE}\n", "line 3: hosts[0].egress"},
+		{"lane with a proxy", ok + "lane: shop@de\n", "line 3: lane"},
 		{"state without url", ok + "links: {state: [a.b]}\n", "links.url"},
 	} {
 		_, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(tc.file)}})
@@ -193,6 +197,34 @@ func TestDocs(t *testing.T) {
 	for _, f := range []string{"seller_feedback_count", "minimum_order", "strike_price"} {
 		if !strings.Contains(string(b), f) {
 			t.Errorf("the field %s is not documented", f)
+		}
+	}
+}
+
+func TestLanesCountEachWayOutByItself(t *testing.T) {
+	set, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(`name: shop
+lane: shops
+egress: de
+hosts:
+  - {name: shop.example}
+  - {name: shop.example.org, egress: us, lane: shops-us}
+`)}, "b.yaml": {Data: []byte("name: other\nhosts: [{name: other.example}]\n")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"https://www.shop.example/1": "shops@de", "https://shop.example.org/1": "shops-us@us", "https://other.example/1": "other", "https://unknown.example/1": "unknown.example",
+	} {
+		if got := set.For(url).Lane; got != want {
+			t.Errorf("%s: lane %q, want %q", url, got, want)
+		}
+	}
+	if got := fmt.Sprint(set.Egresses()); got != "map[de:[shop] us:[shop]]" {
+		t.Errorf("proxies asked for: %s", got)
+	}
+	for host, want := range map[string]bool{"www.shop.example": true, "SHOP.example.": true, "other.example": false, "notshop.example": false, "example": false} {
+		if set.Covers("shop", host) != want {
+			t.Errorf("%s: covered is %v", host, !want)
 		}
 	}
 }

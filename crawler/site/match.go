@@ -40,6 +40,7 @@ func (s *Site) at(h Host) *Site {
 	set(&c.Currency, h.Currency)
 	set(&c.Language, h.Language)
 	set(&c.Lane, h.Lane)
+	set(&c.Egress, h.Egress)
 	c.Browser = c.Browser.withDefaults(c.Language)
 	return &c
 }
@@ -110,8 +111,36 @@ func (s *Set) forHost(host string) *Site {
 	return nil
 }
 
+func (s *Site) lane() string {
+	if s.Egress == "" {
+		return s.Lane
+	}
+	return s.Lane + "@" + s.Egress
+}
+
+// Egresses lists the named proxies that the sites ask for, and which sites do.
+func (s *Set) Egresses() map[string][]string {
+	out := map[string][]string{}
+	for _, one := range s.hosts {
+		if e := one.Egress; e != "" && !slices.Contains(out[e], one.Name) {
+			out[e] = append(out[e], one.Name)
+		}
+	}
+	for _, names := range out {
+		slices.Sort(names)
+	}
+	return out
+}
+
+// Covers says whether a host belongs to the site of a name: it is one of the
+// site's hosts, or a subdomain of one that no other site has.
+func (s *Set) Covers(name, host string) bool {
+	one := s.forHost(strings.TrimSuffix(strings.ToLower(host), "."))
+	return one != nil && one.Name == name
+}
+
 func (s *Site) match(u *url.URL, host string) *Match {
-	m := &Match{Site: s, Kind: KindOther, Lane: s.Lane}
+	m := &Match{Site: s, Kind: KindOther, Lane: s.lane()}
 	query := u.Query()
 	for i := range s.Pages {
 		p := &s.Pages[i]

@@ -44,6 +44,7 @@ type Site struct {
 	Currency string `yaml:"currency"` // ISO 4217 the host sells in; "" when it sells in several
 	Language string `yaml:"language"` // BCP 47
 	Lane     string `yaml:"lane"`     // what politeness is counted on; default: the name
+	Egress   string `yaml:"egress"`   // named proxy that visits leave through; "" the configured way out
 	Hosts    []Host `yaml:"hosts"`
 
 	Render     map[Kind]RenderMode `yaml:"render"` // default auto
@@ -74,6 +75,7 @@ type Host struct {
 	Currency string `yaml:"currency"` //
 	Language string `yaml:"language"` //
 	Lane     string `yaml:"lane"`     //
+	Egress   string `yaml:"egress"`   //
 	Search   string `yaml:"search"`   // host that search URLs are built on; default the site's first
 }
 
@@ -116,7 +118,9 @@ type Match struct {
 	Kind      Kind
 	ItemID    string // "" when the address names none
 	Canonical string // the address without what does not matter; never ""
-	Lane      string
+	// Lane is the host group that politeness is counted on and, when a named
+	// proxy is used, "@" and its name: a site counts each address it sees.
+	Lane string
 }
 
 // Page is what came back for a URL.
