@@ -60,6 +60,10 @@ type Capture struct {
 	Manifest []byte
 	// Open reads an artifact as it is kept.
 	Open func(ctx context.Context, a manifest.Artifact) Source
+	// Whole reads the WARC with every reference to another capture made whole
+	// (the same bytes each time). It is derived, and is used only where the WARC
+	// as it is kept has such references; nil: a capture that has is refused.
+	Whole Source
 	// Proof is the .tlog-proof of the captured event against the first stamped
 	// checkpoint over it.
 	Proof  []byte

@@ -23,6 +23,7 @@ const (
 	fileManifest = "manifest.json"
 	fileProof    = "capture.tlog-proof"
 	fileHeaders  = "headers.txt"
+	fileWARC     = "capture.warc.gz"
 	fileCheck    = "checkpoint"
 	dirCase      = "custody/case/"
 	dirLog       = "seal/log/"

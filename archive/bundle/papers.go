@@ -98,6 +98,15 @@ func newView(in Input, c Capture, m *manifest.Manifest) *view {
 	return v
 }
 
+// loose says that the WARC as it is kept stands beside the WACZ.
+func (v *view) loose() {
+	for i, f := range v.Files {
+		if f.Role == manifest.RoleWARC {
+			v.Files[i].Name = nativeName(v.C.ID, fileWARC)
+		}
+	}
+}
+
 func viewEvent(e custody.Event) eventView {
 	var parts []string
 	for k, val := range e.Details {

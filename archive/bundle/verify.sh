@@ -13,7 +13,8 @@
 # something was not checked, 2 wrong usage.
 #
 # What it does not check, and trawlmark-verify does: the index inside the WACZ
-# against the WARC, headers.txt against the WARC, and the finer rules of time
+# against the WARC, a WARC that was made whole against the one that is kept,
+# headers.txt against the WARC, and the finer rules of time
 # stamps (that the signer's certificate is for nothing else).
 
 set -u
@@ -319,7 +320,11 @@ artifacts() {
 		done
 		case $bytes in '' | *[!0-9]*) fail artifacts "$1: the manifest lists a file without a size"; continue ;; esac
 		file=native/$1/${key##*/}
-		if [ "$role" = warc ]; then
+		if [ "$role" = warc ] && [ -f "native/$1/capture.warc.gz" ]; then
+			file=native/$1/capture.warc.gz # the WACZ has one that was made whole
+			printf '%s\n' capture.warc.gz >>"$tmp/expected"
+			cat "$file" >"$tmp/file"
+		elif [ "$role" = warc ]; then
 			file=native/$1/$1.wacz # the WARC is its first member, stored: 30 bytes of header and the name
 			tail -c +54 "$file" 2>/dev/null | head -c "$bytes" >"$tmp/file"
 		else

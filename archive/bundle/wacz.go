@@ -16,6 +16,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,27 +138,39 @@ func inMemory(b []byte) Source {
 	return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 }
 
-// makeWACZ gives the WACZ of a WARC as a source. The WARC is read once here,
-// and is checked against the manifest.
-func makeWACZ(ctx context.Context, in Input, c Capture, m *manifest.Manifest, art manifest.Artifact) (Source, error) {
+// makeWACZ gives the WACZ of a capture as a source, and whether the WARC in it
+// is the one that is kept: where that refers to other captures, the WACZ has
+// one that was made whole. WARCs are read here, and checked.
+func makeWACZ(ctx context.Context, in Input, c Capture, m *manifest.Manifest, art manifest.Artifact) (wacz Source, kept bool, err error) {
 	src := c.Open(ctx, art)
 	index, f, crc, err := indexWARC(ctx, src)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if !same(f, art) {
-		return nil, fmt.Errorf("%s: %w", art.Key, ErrTampered)
+		return nil, false, fmt.Errorf("%s: %w", art.Key, ErrTampered)
 	}
-	for _, e := range index.Records {
-		if e.Type == warc.TypeRevisit {
-			return nil, fmt.Errorf("%s refers to bytes of another capture; a package may not depend on anything else", art.Key)
+	kept = !slices.ContainsFunc(index.Records, func(e warc.Entry) bool { return e.Type == warc.TypeRevisit })
+	if !kept {
+		if c.Whole == nil {
+			return nil, false, fmt.Errorf("%s refers to bytes of another capture; a package may not depend on anything else", art.Key)
+		}
+		src = c.Whole
+		if index, f, crc, err = indexWARC(ctx, src); err != nil {
+			return nil, false, err
 		}
 	}
+	wacz, err = packWACZ(in, m, c.Reading.Title, src, index, f, crc)
+	return wacz, kept, err
+}
+
+// packWACZ puts an indexed WARC into a WACZ.
+func packWACZ(in Input, m *manifest.Manifest, title string, src Source, index *warc.Index, f capture.Fingerprint, crc uint32) (Source, error) {
 	var cdx bytes.Buffer
-	if err := warc.WriteCDXJ(&cdx, index, "capture.warc.gz"); err != nil {
+	if err := warc.WriteCDXJ(&cdx, index, fileWARC); err != nil {
 		return nil, err
 	}
-	pages := append([]byte(pagesHead), jsonText(pageOf(m, c.Reading.Title))...)
+	pages := append([]byte(pagesHead), jsonText(pageOf(m, title))...)
 	data := jsonText(describe(in, m, f, cdx.Bytes(), pages))
 	digest, err := signData(in, data)
 	if err != nil {

@@ -232,7 +232,7 @@ func planCapture(ctx context.Context, in Input, c Capture) ([]file, *view, error
 	add := func(name string, b []byte) { files = append(files, file{name: name, src: inMemory(b)}) }
 	for _, a := range m.Artifacts {
 		if a.Role == manifest.RoleWARC {
-			fs, err := planWARC(ctx, in, c, m, a)
+			fs, err := planWARC(ctx, in, c, m, a, v)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -266,8 +266,8 @@ func planCapture(ctx context.Context, in Input, c Capture) ([]file, *view, error
 	return append(files, events...), v, nil
 }
 
-func planWARC(ctx context.Context, in Input, c Capture, m *manifest.Manifest, a manifest.Artifact) ([]file, error) {
-	src, err := makeWACZ(ctx, in, c, m, a)
+func planWARC(ctx context.Context, in Input, c Capture, m *manifest.Manifest, a manifest.Artifact, v *view) ([]file, error) {
+	src, kept, err := makeWACZ(ctx, in, c, m, a)
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +275,12 @@ func planWARC(ctx context.Context, in Input, c Capture, m *manifest.Manifest, a 
 	if err != nil {
 		return nil, err
 	}
-	return []file{{name: waczName(c.ID), src: src}, {name: nativeName(c.ID, fileHeaders), src: inMemory(heads)}}, nil
+	files := []file{{name: waczName(c.ID), src: src}, {name: nativeName(c.ID, fileHeaders), src: inMemory(heads)}}
+	if !kept {
+		files = append(files, file{name: nativeName(c.ID, fileWARC), src: c.Open(ctx, a), art: &a})
+		v.loose()
+	}
+	return files, nil
 }
 
 func (s Stamp) files(dir string) []file {

@@ -20,6 +20,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/archive/bundle"
 	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -157,7 +158,7 @@ func notVerified(err error) error {
 	// The S3 client compares the storage's own checksum as it reads, and has no
 	// type for what it finds.
 	other := errors.Is(err, vault.ErrDigest) || strings.Contains(err.Error(), "checksum mismatch")
-	if other || errors.Is(err, bundle.ErrTampered) || errors.Is(err, bundle.ErrChanged) || errors.Is(err, vault.ErrNotFound) {
+	if other || errors.Is(err, archive.ErrTampered) || errors.Is(err, bundle.ErrTampered) || errors.Is(err, bundle.ErrChanged) || errors.Is(err, vault.ErrNotFound) {
 		return tamperError{fmt.Errorf("%w; nothing was handed over", err)}
 	}
 	return err
@@ -165,10 +166,7 @@ func notVerified(err error) error {
 
 // openExporter opens what a package is made from.
 func (a *app) openExporter(ctx context.Context) (*export.Exporter, error) {
-	if _, err := a.openNotary(ctx); err != nil {
-		return nil, err
-	}
-	cat, err := a.openCatalog(ctx)
+	arch, err := a.openArchive(ctx, commandSpace("cli"))
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +187,9 @@ func (a *app) openExporter(ctx context.Context) (*export.Exporter, error) {
 		return nil, err
 	}
 	return &export.Exporter{
-		Catalog: cat, Vault: a.vault, Log: a.custody, Stamps: sealer, Keys: keys, Key: key, IDs: a.ids, Now: time.Now,
-		Seal: func(ctx context.Context) error { _, err := a.notary.Seal(ctx); return err },
+		Catalog: a.catalog, Vault: a.vault, Log: a.custody, Stamps: sealer, Keys: keys, Key: key, IDs: a.ids, Now: time.Now,
+		Whole: func(ctx context.Context, id capture.ID, w io.Writer) error { return arch.WriteWhole(ctx, id, w, a.tmp) },
+		Seal:  func(ctx context.Context) error { _, err := a.notary.Seal(ctx); return err },
 		System: bundle.System{
 			Software: software(), Operator: a.cfg.Operator, TSAs: authorities,
 			Configuration: config,

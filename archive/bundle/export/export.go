@@ -47,6 +47,9 @@ type Exporter struct {
 	Vault   vault.Vault
 	Log     Log
 	Stamps  Stamps
+	// Whole writes the WARC of a capture that refers to others with everything
+	// in it: (*archive.Archive).WriteWhole, with a folder for temporary files.
+	Whole func(ctx context.Context, id capture.ID, w io.Writer) error
 	// Seal makes a stamped checkpoint of what waits. An error of the
 	// authorities (seal.ErrTooFew) is a warning, any other stops the export.
 	Seal func(ctx context.Context) error

@@ -119,6 +119,9 @@ func (g *gathering) capture(ctx context.Context, e catalog.Entry) (bundle.Captur
 	c := bundle.Capture{
 		ID: e.ID, Open: g.open, Reading: reading(e), Locked: e.RetainUntil, Held: e.Held,
 	}
+	if g.Whole != nil {
+		c.Whole = g.whole(e.ID)
+	}
 	var err error
 	if c.Manifest, err = g.read(ctx, e.ManifestKey, e.ManifestVersion, manifest.MaxSize); err != nil {
 		return c, fmt.Errorf("its manifest: %w", err)
@@ -156,6 +159,15 @@ func (g *gathering) open(_ context.Context, a manifest.Artifact) bundle.Source {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", a.Key, err)
 		}
+		return r, nil
+	}
+}
+
+// whole makes a WARC whole each time it is read.
+func (g *gathering) whole(id capture.ID) bundle.Source {
+	return func(ctx context.Context) (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() { w.CloseWithError(g.Whole(ctx, id, w)) }()
 		return r, nil
 	}
 }
