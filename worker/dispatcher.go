@@ -49,6 +49,14 @@ type Slots interface {
 	Reserve(ctx context.Context, name string, p lane.Params) (lane.Slot, error)
 	// GiveBack returns a slot that is not used.
 	GiveBack(ctx context.Context, s lane.Slot) error
+	// Sync tells the limiter what the ledger knows of lanes.
+	Sync(ctx context.Context) error
+}
+
+// Roster shares lanes out among dispatchers. *lane.Roster is one.
+type Roster interface {
+	Share(ctx context.Context) (lane.Share, error)
+	Leave(ctx context.Context) error
 }
 
 // Dispatcher fires due watches, hands out ready jobs as their lanes allow, and
@@ -58,13 +66,22 @@ type Dispatcher struct {
 	ledger *ledger.Ledger
 	queue  Queue
 	slots  Slots
+	roster Roster // nil: alone
 	sites  *site.Set
 	log    *slog.Logger
+
+	share lane.Share
+	turns turns
+	rests rests
 }
 
-// NewDispatcher makes a Dispatcher.
-func NewDispatcher(cfg DispatcherConfig, l *ledger.Ledger, q Queue, s Slots, sites *site.Set, log *slog.Logger) *Dispatcher {
-	return &Dispatcher{cfg: cfg.withDefaults(), ledger: l, queue: q, slots: s, sites: sites, log: log}
+// NewDispatcher makes a Dispatcher. roster says which lanes are its own when
+// there are several; nil: all are.
+func NewDispatcher(cfg DispatcherConfig, l *ledger.Ledger, q Queue, s Slots, roster Roster, sites *site.Set, log *slog.Logger) *Dispatcher {
+	return &Dispatcher{
+		cfg: cfg.withDefaults(), ledger: l, queue: q, slots: s, roster: roster, sites: sites, log: log,
+		turns: turns{}, rests: rests{now: l.Now, until: map[string]time.Time{}},
+	}
 }
 
 // Run works until ctx ends. Faults of database, queue or limiter are logged
@@ -72,12 +89,18 @@ func NewDispatcher(cfg DispatcherConfig, l *ledger.Ledger, q Queue, s Slots, sit
 func (d *Dispatcher) Run(ctx context.Context) error {
 	tick := time.NewTicker(d.cfg.Tick)
 	defer tick.Stop()
-	var reconciled time.Time
+	var reconciled, seated time.Time
 	trouble := ""
+	defer d.leave(ctx)
 	for {
 		var err error
-		if time.Since(reconciled) >= d.cfg.Reconcile {
-			if err = d.reconcile(ctx); err == nil {
+		if d.roster != nil && time.Since(seated) >= time.Second {
+			if d.share, err = d.roster.Share(ctx); err == nil {
+				seated = time.Now()
+			}
+		}
+		if err == nil && time.Since(reconciled) >= d.cfg.Reconcile {
+			if err = errors.Join(d.reconcile(ctx), d.slots.Sync(ctx)); err == nil {
 				reconciled = time.Now()
 			}
 		}
@@ -101,6 +124,18 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// leave gives this dispatcher's lanes to the others at once.
+func (d *Dispatcher) leave(ctx context.Context) {
+	if d.roster == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := d.roster.Leave(ctx); err != nil {
+		d.log.Info("the other dispatchers take over in some seconds: they could not be told", "error", err)
 	}
 }
 
@@ -184,24 +219,23 @@ func Seeds(sites *site.Set, w ledger.Watch) (jobs []ledger.Work, problems []erro
 // handOut sends tickets for ready jobs, each lane no faster than it allows.
 // Lanes take turns, so that a long one does not keep the others waiting.
 func (d *Dispatcher) handOut(ctx context.Context) error {
-	now := d.ledger.Now()
-	counts, err := d.ledger.Counts(ctx, capture.ID{})
+	room, err := d.room(ctx)
+	if err != nil || room <= 0 {
+		return err
+	}
+	lanes, err := d.ledger.ReadyLanes(ctx, d.ledger.Now())
 	if err != nil {
 		return err
 	}
-	room := d.cfg.MaxQueued
-	for _, states := range counts {
-		room -= states[ledger.Dispatched]
-	}
-	lanes, err := d.ledger.ReadyLanes(ctx, now)
-	if err != nil {
-		return err
-	}
-	for turn := 0; room > 0 && len(lanes) > 0; turn++ {
+	d.rests.forget(lanes)
+	for room > 0 && len(lanes) > 0 {
 		var again []string
 		for _, name := range lanes {
 			if room <= 0 {
 				break
+			}
+			if !d.share.Has(name) || d.rests.resting(name) {
+				continue
 			}
 			sent, err := d.next(ctx, name)
 			if err != nil {
@@ -217,19 +251,35 @@ func (d *Dispatcher) handOut(ctx context.Context) error {
 	return nil
 }
 
+// room is how many tickets may be sent now.
+func (d *Dispatcher) room(ctx context.Context) (int, error) {
+	counts, err := d.ledger.Counts(ctx, capture.ID{})
+	room := d.cfg.MaxQueued
+	for _, states := range counts {
+		room -= states[ledger.Dispatched]
+	}
+	return room, err
+}
+
 // next hands out one job of a lane; false when it has none or no slot now.
 func (d *Dispatcher) next(ctx context.Context, name string) (bool, error) {
 	now := d.ledger.Now()
-	ready, err := d.ledger.Ready(ctx, now, name, 1)
+	ready, err := d.ledger.ReadyByWatch(ctx, now, name)
 	if err != nil || len(ready) == 0 {
 		return false, err
 	}
-	j := ready[0]
+	j := d.turns.pick(name, ready)
 	var slot lane.Slot
 	if name != "" {
 		slot, err = d.slots.Reserve(ctx, name, d.params(j))
+		var closed *lane.Closed
 		switch {
-		case errors.Is(err, lane.ErrClosed), errors.Is(err, lane.ErrNotYet):
+		case errors.As(err, &closed):
+			// Not for longer than a moment: an operator may open it.
+			d.rests.rest(name, min(max(closed.Wait, 0), time.Second))
+			return false, nil
+		case errors.Is(err, lane.ErrNotYet):
+			d.rests.rest(name, slot.Wait-2*d.cfg.Tick)
 			return false, nil
 		case err != nil:
 			return false, err // fail closed: without the limiter nothing goes out
@@ -242,6 +292,7 @@ func (d *Dispatcher) next(ctx context.Context, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	d.turns.took(name, j.Watch)
 	// A ticket that does not reach the queue is put back by the reconciler.
 	return true, d.sendAt(ctx, task.Ticket{Job: fence.Job, Epoch: fence.Epoch}, j.Pool, slot.Wait)
 }

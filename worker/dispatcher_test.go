@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 func (w *world) dispatcher() *worker.Dispatcher {
-	return worker.NewDispatcher(worker.DispatcherConfig{Tick: 5 * time.Millisecond, MaxQueued: 8}, w.ledger, w.queue, w.lanes, w.sites, slog.New(slog.DiscardHandler))
+	return worker.NewDispatcher(worker.DispatcherConfig{Tick: 5 * time.Millisecond, MaxQueued: 8}, w.ledger, w.queue, w.lanes, nil, w.sites, slog.New(slog.DiscardHandler))
 }
 
 func (w *world) watch(cron string) ledger.Watch {
@@ -110,7 +111,7 @@ func TestATicketThatTheQueueLostIsSentAgain(t *testing.T) {
 	w.queue.mu.Unlock()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	run := worker.NewDispatcher(worker.DispatcherConfig{Tick: 5 * time.Millisecond, Reconcile: 10 * time.Millisecond}, w.ledger, w.queue, w.lanes, w.sites, slog.New(slog.DiscardHandler))
+	run := worker.NewDispatcher(worker.DispatcherConfig{Tick: 5 * time.Millisecond, Reconcile: 10 * time.Millisecond}, w.ledger, w.queue, w.lanes, nil, w.sites, slog.New(slog.DiscardHandler))
 	go func() { ended <- run.Run(ctx) }()
 	w.until("the ticket", func() bool { return len(w.queue.sent()) > 0 })
 	stop()
@@ -174,3 +175,109 @@ func TestSeedsTellWhatCannotBeVisited(t *testing.T) {
 		t.Errorf("%d jobs, problems %v", len(jobs), problems)
 	}
 }
+
+// Two watches on one lane: the second is not kept waiting by the backlog of
+// the first, and a higher priority goes before both.
+func TestWatchesShareALaneByTurns(t *testing.T) {
+	w := newWorld(t)
+	add := func(name string, n, priority int) ledger.Watch {
+		t.Helper()
+		x, err := w.ledger.AddWatch(t.Context(), ledger.Watch{
+			Name: name, Sites: []string{"demomarket"}, Terms: []string{"a"}, MaxListings: 1000, MaxPages: 1000,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var jobs []ledger.Work
+		for i := range n {
+			j := worker.NewVisit(w.sites, fmt.Sprintf("http://market.demo.test/search?q=%s%d&page=1", name, i))
+			j.Priority = priority
+			jobs = append(jobs, j)
+		}
+		if _, err := w.ledger.Fire(t.Context(), x.ID, w.ledger.Now(), jobs); err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	add("big", 50, 0)
+	small, urgent := add("small", 3, 0), add("urgent", 1, 5)
+	if err := w.dispatcher().Once(t.Context()); err != nil { // 8 tickets fit into the queue
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for i, tk := range w.queue.sent() {
+		j := w.job(tk.Job)
+		if i == 0 && j.Watch != urgent.ID {
+			t.Errorf("the first ticket is not that of the highest priority")
+		}
+		if j.Watch == small.ID {
+			got["small"]++
+		}
+	}
+	if len(w.queue.sent()) != 8 || got["small"] != 3 {
+		t.Errorf("%d tickets, %d of them of the small watch, want 8 and all 3", len(w.queue.sent()), got["small"])
+	}
+}
+
+// A lane without a slot is not asked again before it has one.
+func TestALaneThatRestsIsNotAsked(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	w.lanes.reserve = func(string) (lane.Slot, error) {
+		asked++
+		return lane.Slot{Wait: time.Hour}, lane.ErrNotYet
+	}
+	if _, err := w.ledger.Add(t.Context(), worker.NewVisit(w.sites, "http://market.demo.test/search?q=a")); err != nil {
+		t.Fatal(err)
+	}
+	d := w.dispatcher()
+	for range 5 {
+		if err := d.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("the lane was asked %d times", asked)
+	}
+}
+
+// The lanes of another dispatcher are left to it.
+func TestADispatcherKeepsToItsShare(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.ledger.Add(t.Context(), worker.NewVisit(w.sites, "http://market.demo.test/search?q=a")); err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	for i, s := range []lane.Share{{Index: 0, Of: 2}, {Index: 1, Of: 2}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := &fixedRoster{share: s, asked: cancel}
+		d := worker.NewDispatcher(worker.DispatcherConfig{Tick: time.Millisecond}, w.ledger, w.queue, w.lanes, r, w.sites, slog.New(slog.DiscardHandler))
+		if err := d.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		before := sent
+		if sent = len(w.queue.sent()); sent > before && !s.Has("demomarket") {
+			t.Errorf("dispatcher %d sent a ticket of a lane that is not its own", i)
+		}
+		if !r.left {
+			t.Error("it did not leave the roster")
+		}
+	}
+	if n := len(w.queue.sent()); n != 1 {
+		t.Errorf("%d tickets were sent, want 1", n)
+	}
+}
+
+// fixedRoster gives one share, and ends its dispatcher after some looks.
+type fixedRoster struct {
+	share lane.Share
+	asked func()
+	left  bool
+}
+
+func (f *fixedRoster) Share(context.Context) (lane.Share, error) {
+	time.AfterFunc(200*time.Millisecond, f.asked)
+	return f.share, nil
+}
+
+func (f *fixedRoster) Leave(context.Context) error { f.left = true; return nil }

@@ -38,31 +38,25 @@ func (k *keeper) store(ctx context.Context, p *archive.Pending, d Done) error {
 	defer cancel()
 	receipt, err := k.tryUntil(patience, p)
 	if err == nil {
-		return k.finish(ctx, p, d, receipt)
+		if err = k.finish(ctx, p, d, receipt); err == nil || lasting(err) {
+			return err
+		}
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx) // the spool keeps it; the next start stores it
+		// Whether the worker stops or the job has moved on: the capture was
+		// made, and is kept. When the worker stops, the next start stores it.
+		k.adopt(p, d)
+		return context.Cause(ctx)
 	}
-	k.v.log.Warn("the storage does not take a capture; it waits on disk and its job with it", "capture", p.ID.String(), "error", err)
+	k.v.log.Warn("a capture cannot be stored and told to the ledger; it waits on disk and its job with it", "capture", p.ID.String(), "error", err)
 	k.adopt(p, d)
 	return nil
 }
 
 // tryUntil stores with growing pauses until it works or ctx ends.
-func (k *keeper) tryUntil(ctx context.Context, p *archive.Pending) (archive.Receipt, error) {
-	pause := 250 * time.Millisecond
-	for {
-		r, err := k.v.archive.Store(ctx, p)
-		if err == nil {
-			return r, nil
-		}
-		select {
-		case <-ctx.Done():
-			return archive.Receipt{}, err
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, 30*time.Second)
-	}
+func (k *keeper) tryUntil(ctx context.Context, p *archive.Pending) (r archive.Receipt, err error) {
+	err = again(ctx, func() (err error) { r, err = k.v.archive.Store(ctx, p); return err })
+	return r, err
 }
 
 // adopt goes on storing in the background until drain.
@@ -81,10 +75,41 @@ func (k *keeper) adopt(p *archive.Pending, d Done) {
 		if err != nil {
 			return
 		}
-		if err := k.finish(context.WithoutCancel(ctx), p, d, receipt); err != nil {
-			k.v.log.Error("a stored capture's job could not be finished", "capture", p.ID.String(), "error", err)
+		err = again(k.ctx, func() error {
+			err := k.finish(context.WithoutCancel(ctx), p, d, receipt)
+			if lasting(err) {
+				k.v.log.Error("a stored capture's job cannot be finished", "capture", p.ID.String(), "job", d.Fence.Job.String(), "error", err)
+				return nil // its lease ends, and the job is tried anew
+			}
+			return err
+		})
+		if err != nil {
+			k.v.log.Info("a stored capture's job is finished by the next start", "capture", p.ID.String(), "error", err)
 		}
 	})
+}
+
+// lasting reports whether the ledger refuses what it is told, and will again.
+func lasting(err error) bool {
+	return errors.Is(err, ledger.ErrInvalid) || errors.Is(err, ledger.ErrNotFound)
+}
+
+// again calls f with growing pauses until it works or ctx ends, and gives its
+// last error.
+func again(ctx context.Context, f func() error) error {
+	pause := 250 * time.Millisecond
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 30*time.Second)
+	}
 }
 
 // finish locks the evidence of suspicious listings for longer, tells the

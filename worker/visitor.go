@@ -13,6 +13,7 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/sqldb"
 	"github.com/trawlmark/trawlmark/crawler"
 	"github.com/trawlmark/trawlmark/crawler/listing"
 	"github.com/trawlmark/trawlmark/crawler/site"
@@ -145,6 +146,16 @@ func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
 	case ctx.Err() != nil:
 		// Told to stop: put the job back, it has not failed.
 		return v.ledger.Release(context.WithoutCancel(ctx), job.Fence(), noTime, "the worker was told to stop")
+	}
+	if errors.Is(err, sqldb.ErrUnavailable) || errors.Is(err, sqldb.ErrBusy) || errors.Is(err, sqldb.ErrUncertain) {
+		// No fault of the job. When this does not reach the ledger either, the
+		// job is put back when its lease ends.
+		v.log.Warn("a visit was given up because the database does not answer", "job", job.ID.String(), "error", err)
+		err := v.ledger.Release(context.WithoutCancel(ctx), job.Fence(), v.ledger.Now().Add(v.cfg.Heartbeat), err.Error())
+		if errors.Is(err, sqldb.ErrUnavailable) {
+			return nil
+		}
+		return err
 	}
 	v.log.Error("a visit could not be finished", "job", job.ID.String(), "error", err)
 	_, err = v.ledger.Retry(context.WithoutCancel(ctx), job.Fence(), ledger.Failure{Class: ledger.Internal, Text: err.Error()})

@@ -284,6 +284,8 @@ func (f *fakeLanes) Reserve(_ context.Context, name string, _ lane.Params) (lane
 	return lane.Slot{Lane: name}, nil
 }
 
+func (f *fakeLanes) Sync(context.Context) error { return nil }
+
 func (f *fakeLanes) GiveBack(context.Context, lane.Slot) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

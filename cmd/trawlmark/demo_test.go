@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,8 +32,9 @@ func buildBinary(t *testing.T) string {
 // process is a started program whose output is kept.
 type process struct {
 	*exec.Cmd
-	out  syncBuffer
-	done chan error
+	out    syncBuffer
+	done   chan error
+	killed atomic.Bool // by the test
 }
 
 func startProcess(t *testing.T, bin string, args ...string) *process {

@@ -32,6 +32,7 @@ import (
 type testFleet struct {
 	t      *testing.T
 	dir    string
+	tmp    string // TMPDIR of the processes
 	bin    string
 	config string
 	env    []string
@@ -126,9 +127,12 @@ egress:
 	}
 	f.config = filepath.Join(f.dir, "trawlmark.yaml")
 	f.must(os.WriteFile(f.config, []byte(text), 0o600))
-	tmp := filepath.Join(f.dir, "tmp")
-	f.must(os.MkdirAll(tmp, 0o777))
-	f.env = append(os.Environ(), "TMPDIR="+tmp, "TRAWLMARK_DATABASE_URL="+through1,
+	// Not below the test's own folder: Chrome runs as another user.
+	f.tmp, err = os.MkdirTemp("", "trawlfleet")
+	f.must(err)
+	f.must(os.Chmod(f.tmp, 0o777|os.ModeSticky))
+	t.Cleanup(func() { os.RemoveAll(f.tmp) })
+	f.env = append(os.Environ(), "TMPDIR="+f.tmp, "TRAWLMARK_DATABASE_URL="+through1,
 		"TRAWLMARK_S3_ACCESS_KEY="+s3.AccessKey, "TRAWLMARK_S3_SECRET_KEY="+s3.SecretKey)
 	f.openOwn(dbURL, strings.TrimPrefix(s3.Endpoint, "http://"), s3)
 	t.Cleanup(f.end)
@@ -262,6 +266,7 @@ func (f *testFleet) dispatcher(name string) *process {
 func (f *testFleet) kill(name string) {
 	f.mu.Lock()
 	p := f.procs[name]
+	p.killed.Store(true)
 	f.mu.Unlock()
 	p.Process.Kill()
 	err := <-p.done
@@ -310,6 +315,23 @@ func (f *testFleet) end() {
 	if f.t.Failed() {
 		for _, p := range f.old {
 			f.t.Logf("the log of an earlier process:\n%s", tail(p.out.String(), 8))
+		}
+	}
+}
+
+// alive fails the test when a process has ended that nobody killed.
+func (f *testFleet) alive() {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, p := range f.procs {
+		select {
+		case err := <-p.done:
+			p.done <- err
+			if !p.killed.Load() {
+				f.t.Fatalf("%s ended by itself, with %v:\n%s", name, err, tail(p.out.String(), 20))
+			}
+		default:
 		}
 	}
 }

@@ -58,6 +58,7 @@ func (f *testFleet) firstRequests(lanes []lanePlan, n int) time.Time {
 	f.t.Helper()
 	for _, l := range lanes {
 		waitFor(f.t, time.Minute, fmt.Sprintf("%d requests on %s", n, l.name), func() (bool, string) {
+			f.alive()
 			return len(f.pages(l)) >= n, fmt.Sprint(f.states())
 		})
 	}

@@ -163,6 +163,10 @@ func (a *app) runRoles(ctx context.Context, r roles, ready started) error {
 	return err
 }
 
+// sweepBack is how old an event may be that a dispatcher looks for when it
+// starts; Log.Restore looks at all of them.
+const sweepBack = 48 * time.Hour
+
 func (a *app) goDispatch(ctx context.Context, g *errgroup.Group, rdb redis.UniversalClient, limiter *lane.Limiter) error {
 	sites, err := a.openSites()
 	if err != nil {
@@ -174,9 +178,15 @@ func (a *app) goDispatch(ctx context.Context, g *errgroup.Group, rdb redis.Unive
 	}
 	d := worker.NewDispatcher(worker.DispatcherConfig{
 		Tick: a.cfg.Dispatcher.Tick.D(), Reconcile: a.cfg.Dispatcher.Reconcile.D(), MaxQueued: a.cfg.Dispatcher.MaxQueued,
-	}, a.ledger, task.NewClient(rdb, 0), limiter, sites, a.log)
+	}, a.ledger, task.NewClient(rdb, 0), limiter, lane.NewRoster(rdb, a.ids.New().String()), sites, a.log)
 	g.Go(func() error { return d.Run(ctx) })
-	g.Go(func() error { return notary.Run(ctx, a.cfg.Custody.Every.D()) })
+	g.Go(func() error {
+		// What a process that died put into the vault and not into the log.
+		if _, err := a.custody.Sweep(ctx, a.now().Add(-sweepBack)); err != nil && ctx.Err() == nil {
+			a.log.Warn("the custody log could not be compared with the vault; the next start does it", "error", err)
+		}
+		return notary.Run(ctx, a.cfg.Custody.Every.D())
+	})
 	return nil
 }
 

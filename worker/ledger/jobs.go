@@ -58,6 +58,24 @@ func (l *Ledger) Ready(ctx context.Context, now time.Time, lane string, limit in
 		ORDER BY priority DESC, ready_at, id LIMIT $3`, sqldb.Text(lane), sqldb.Micros(now), limit)
 }
 
+// ReadyByWatch gives the job to dispatch next of every watch that has one on a
+// lane, the highest priority first: who dispatches lets the watches of one
+// priority take turns. Work of no watch counts as one watch's.
+func (l *Ledger) ReadyByWatch(ctx context.Context, now time.Time, lane string) ([]Job, error) {
+	return all(ctx, l.db, scanJob, `
+		WITH RECURSIVE each (watch) AS (
+			SELECT MIN(watch_id) FROM jobs WHERE state = 'planned' AND lane = $1
+			UNION ALL
+			SELECT (SELECT MIN(j.watch_id) FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id > each.watch)
+			FROM each WHERE each.watch IS NOT NULL
+		)
+		SELECT `+jobColumns+` FROM jobs WHERE id IN (
+			SELECT (SELECT j.id FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id = each.watch
+				AND j.ready_at <= $2 ORDER BY j.priority DESC, j.ready_at, j.id LIMIT 1)
+			FROM each WHERE each.watch IS NOT NULL)
+		ORDER BY priority DESC, ready_at, id`, sqldb.Text(lane), sqldb.Micros(now))
+}
+
 // InFlight counts the jobs of each lane that are dispatched or running.
 func (l *Ledger) InFlight(ctx context.Context) (map[string]int, error) {
 	type row struct {

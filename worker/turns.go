@@ -1,0 +1,70 @@
+package worker
+
+import (
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+)
+
+// turns remembers which watch had a lane last.
+type turns map[string]capture.ID
+
+// pick chooses among the best jobs of several watches: the highest priority,
+// and among equals the watch whose turn it is, in order of id.
+func (t turns) pick(lane string, ready []ledger.Job) ledger.Job {
+	last := t[lane].String()
+	var first, next *ledger.Job
+	for i := range ready {
+		j := &ready[i]
+		if j.Priority < ready[0].Priority {
+			break // they come highest first
+		}
+		id := j.Watch.String()
+		if first == nil || id < first.Watch.String() {
+			first = j
+		}
+		if id > last && (next == nil || id < next.Watch.String()) {
+			next = j
+		}
+	}
+	if next == nil {
+		return *first
+	}
+	return *next
+}
+
+// took notes whose turn it was.
+func (t turns) took(lane string, watch capture.ID) { t[lane] = watch }
+
+// rests remembers until when a lane has no slot, so that it is not asked for
+// one at every tick: with ten thousand lanes that is most of the work.
+type rests struct {
+	now   func() time.Time
+	until map[string]time.Time
+}
+
+func (r *rests) rest(lane string, d time.Duration) {
+	if d > 0 {
+		r.until[lane] = r.now().Add(d)
+	}
+}
+
+func (r *rests) resting(lane string) bool {
+	until, ok := r.until[lane]
+	return ok && r.now().Before(until)
+}
+
+// forget drops lanes that have no work any more.
+func (r *rests) forget(live []string) {
+	if len(r.until) <= 2*len(live)+100 {
+		return
+	}
+	keep := make(map[string]time.Time, len(live))
+	for _, name := range live {
+		if until, ok := r.until[name]; ok {
+			keep[name] = until
+		}
+	}
+	r.until = keep
+}
