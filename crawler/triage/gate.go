@@ -33,6 +33,11 @@ func newText(l *listing.Listing, f listing.FieldName, limit int) text {
 	t := text{field: f}
 	t.value, t.cut = clip(l.Text(f), limit)
 	t.plain, t.bare = plain(t.value), bare(t.value)
+	// One character can fold to eighteen: what grows like that is read less of.
+	if most := max(len(t.plain.text), len(t.bare.text)); most > 4*limit {
+		t.value, _ = clip(t.value, limit/16)
+		t.cut, t.plain, t.bare = true, plain(t.value), bare(t.value)
+	}
 	return t
 }
 

@@ -68,8 +68,9 @@ func TestHostileTextsAreBounded(t *testing.T) {
 		if doc, err := json.Marshal(a); err != nil || len(doc) > 64<<10 {
 			t.Errorf("%s: the assessment has %d bytes: %v", name, len(doc), err)
 		}
-		// Generous: the machine may be busy. Typical is a few milliseconds.
-		if took > 2*time.Second {
+		// Generous: the machine may be busy, and the race detector slow. Typical
+		// is a few milliseconds; what grows with the square takes minutes.
+		if took > 10*time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
 		if len(text) > 1<<16 && !strings.Contains(fmt.Sprint(a.Unknown), "bytes were read") {
