@@ -143,11 +143,9 @@ func (a *app) runRoles(ctx context.Context, r roles, ready started) error {
 		}
 	}
 	if r.console && a.cfg.Console.Listen != "" {
-		serve, err := a.openConsole(gctx)
-		if err != nil {
+		if err := a.goConsole(gctx, g); err != nil {
 			return err
 		}
-		g.Go(func() error { return serve(gctx) })
 	}
 	if a.cfg.Metrics.Listen != "" {
 		a.goServe(gctx, g, a.cfg.Metrics.Listen, a.metricsHandler(r, rdb))
