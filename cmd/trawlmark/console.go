@@ -52,6 +52,9 @@ func (a *app) runConsole(ctx context.Context) error {
 	if err := a.goConsole(gctx, g); err != nil {
 		return err
 	}
+	if a.cfg.Metrics.Listen != "" {
+		a.goServe(gctx, g, a.cfg.Metrics.Listen, a.metricsHandler(roles{console: true}, nil))
+	}
 	return g.Wait()
 }
 
