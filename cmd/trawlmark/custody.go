@@ -95,7 +95,7 @@ func custodyRotate(g *globals) *cobra.Command {
 checkpoint that both have signed. Stop the other processes of this log first and
 start them again afterwards. When everybody has the new public key (trawlmark
 evidence trust), "custody retire" ends the old one.`,
-		Example: "  trawlmark custody rotate\n  trawlmark evidence trust > trust.json\n  trawlmark custody retire",
+		Example: "  trawlmark custody rotate\n  trawlmark evidence trust > trust.txt\n  trawlmark custody retire",
 		RunE:    func(c *cobra.Command, _ []string) error { return rotateKey(c.Context(), g) },
 	}
 }
