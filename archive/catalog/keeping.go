@@ -36,20 +36,32 @@ type Order struct {
 // Each gives all captures in the order of their ids, after the one given, in
 // bounded memory. The catalogue may change meanwhile.
 func (c *Catalog) Each(ctx context.Context, after capture.ID) iter.Seq2[Entry, error] {
-	return c.pages(ctx, `SELECT `+columns+` FROM capture WHERE id > $1 ORDER BY id LIMIT 500`, after)
+	return pages(func(last Entry) ([]Entry, error) {
+		from := after
+		if !last.ID.IsZero() {
+			from = last.ID
+		}
+		return c.entries(ctx, `SELECT `+columns+` FROM capture WHERE id > $1 ORDER BY id LIMIT $2`, from.String(), pageSize)
+	})
 }
 
 // Due gives the kept captures whose retention has ended by a time and that are
-// not held, in the order of ids.
+// not held, those first that ended first, in bounded memory.
 func (c *Catalog) Due(ctx context.Context, by time.Time) iter.Seq2[Entry, error] {
-	return c.pages(ctx, `SELECT `+columns+` FROM capture WHERE id > $1 AND state = '' AND NOT held AND retain_until <= $2
-		ORDER BY id LIMIT 500`, capture.ID{}, micros(by))
+	return pages(func(last Entry) ([]Entry, error) {
+		return c.entries(ctx, `SELECT `+columns+` FROM capture WHERE state = '' AND NOT held AND retain_until <= $1
+			AND (retain_until, id) > ($2, $3) ORDER BY retain_until, id LIMIT $4`, micros(by), micros(last.RetainUntil), last.ID.String(), pageSize)
+	})
 }
 
-func (c *Catalog) pages(ctx context.Context, query string, after capture.ID, more ...any) iter.Seq2[Entry, error] {
+const pageSize = 500
+
+// pages gives what next gives, page by page; last is the zero Entry at first.
+func pages(next func(last Entry) ([]Entry, error)) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
+		var last Entry
 		for {
-			page, err := c.entries(ctx, query, append([]any{after.String()}, more...)...)
+			page, err := next(last)
 			if err != nil {
 				yield(Entry{}, err)
 				return
@@ -58,9 +70,9 @@ func (c *Catalog) pages(ctx context.Context, query string, after capture.ID, mor
 				if !yield(e, nil) {
 					return
 				}
-				after = e.ID
+				last = e
 			}
-			if len(page) < 500 {
+			if len(page) < pageSize {
 				return
 			}
 		}
@@ -138,10 +150,12 @@ func (c *Catalog) Forget(ctx context.Context, id capture.ID, s State) error {
 			return err
 		}
 		for _, q := range []string{
-			`DELETE FROM artifact WHERE capture = $1`, `DELETE FROM word WHERE capture = $1`,
-			`DELETE FROM payload_use WHERE capture = $1`, `DELETE FROM erasure_order WHERE capture = $1`,
+			`DELETE FROM artifact WHERE capture = $1`, `DELETE FROM word WHERE capture = $1`, `DELETE FROM erasure_order WHERE capture = $1`,
 			// What was moved out of a WARC goes with the last capture that needs it.
-			`DELETE FROM payload WHERE (original = $1 OR member_length = 0) AND NOT EXISTS (SELECT 1 FROM payload_use u WHERE u.original = payload.original AND u.sha256 = payload.sha256)`,
+			`DELETE FROM payload WHERE (original, sha256) IN (SELECT original, sha256 FROM payload_use WHERE capture = $1) AND member_length = 0
+				AND NOT EXISTS (SELECT 1 FROM payload_use u WHERE u.original = payload.original AND u.sha256 = payload.sha256 AND u.capture <> $1)`,
+			`DELETE FROM payload_use WHERE capture = $1`,
+			`DELETE FROM payload WHERE original = $1 AND NOT EXISTS (SELECT 1 FROM payload_use u WHERE u.original = payload.original AND u.sha256 = payload.sha256)`,
 			`UPDATE capture SET url = '', final_url = '', item_id = '', canonical = '', watch = '', job = '', requested_by = '', title = '', price = '', currency = '', seller = '' WHERE id = $1`,
 		} {
 			if _, err := tx.ExecContext(ctx, q, id.String()); err != nil {

@@ -170,9 +170,11 @@ func (c *Catalog) Users(ctx context.Context, key string, except capture.ID) (Loc
 	var n int
 	var until int64
 	var held bool
-	err := c.db.QueryRowContext(ctx, `SELECT count(*), coalesce(max(c.retain_until), 0), coalesce(max(CASE WHEN c.held THEN 1 ELSE 0 END), 0) = 1 FROM capture c
-		WHERE c.state = '' AND c.id <> $1 AND (c.id IN (SELECT a.capture FROM artifact a WHERE a.object_key = $2)
-		OR c.id IN (SELECT u.capture FROM payload_use u JOIN payload p ON p.original = u.original AND p.sha256 = u.sha256 WHERE p.object_key = $2))`,
+	// From the users to the captures: the other way round would read them all.
+	err := c.db.QueryRowContext(ctx, `SELECT count(*), coalesce(max(c.retain_until), 0), coalesce(max(CASE WHEN c.held THEN 1 ELSE 0 END), 0) = 1
+		FROM (SELECT a.capture AS id FROM artifact a WHERE a.object_key = $2
+			UNION SELECT u.capture FROM payload p JOIN payload_use u ON u.original = p.original AND u.sha256 = p.sha256 WHERE p.object_key = $2) x
+		JOIN capture c ON c.id = x.id WHERE c.state = '' AND c.id <> $1`,
 		except.String(), key).Scan(&n, &until, &held)
 	return Lock{n, instant(until), held}, err
 }

@@ -52,19 +52,20 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for got, want := range map[string]string{
-		vault.WARCKey(id):                 dir + "capture.warc.gz",
-		vault.ManifestKey(id):             dir + "manifest.json",
-		vault.CaptureFolder(id):           dir,
-		tile:                              dir + "fullpage-001.png",
-		vault.CheckpointKey(42):           "log/checkpoints/00000000000000000042",
-		vault.StampKey(42, "demo", "tsr"): "log/stamps/00000000000000000042/demo.tsr",
-		vault.TileKey(0, 1234067, 8):      "log/tile/0/x001/x234/067.p/8",
-		vault.TileKey(1, 0, 256):          "log/tile/1/000",
-		vault.EntriesKey(1000, 256):       "log/tile/entries/x001/000",
-		vault.CustodyEventKey(id):         "custody/events/2025/05/22/" + id.String() + ".json",
-		vault.ExportKey(id):               "exports/2025/05/22/" + id.String() + ".zip",
-		vault.ProbeKey("x"):               "probe/x",
-		vault.BlobKey(capture.Sum(nil)):   "blobs/sha256/e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		vault.WARCKey(id):                             dir + "capture.warc.gz",
+		vault.ManifestKey(id):                         dir + "manifest.json",
+		vault.CaptureFolder(id):                       dir,
+		tile:                                          dir + "fullpage-001.png",
+		vault.CheckpointKey(42):                       "log/checkpoints/00000000000000000042",
+		vault.StampKey(42, "demo", "tsr"):             "log/stamps/00000000000000000042/demo.tsr",
+		vault.TileKey(0, 1234067, 8):                  "log/tile/0/x001/x234/067.p/8",
+		vault.TileKey(1, 0, 256):                      "log/tile/1/000",
+		vault.EntriesKey(1000, 256):                   "log/tile/entries/x001/000",
+		vault.CustodyEventKey(id):                     "custody/events/2025/05/22/" + id.String() + ".json",
+		vault.ExportKey(id):                           "exports/2025/05/22/" + id.String() + ".zip",
+		vault.ProbeKey("x"):                           "probe/x",
+		vault.BlobKey(capture.Sum(nil)):               "blobs/sha256/e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		vault.SharedKey(capture.Sum(nil), "dom.html"): "blobs/sha256/e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/dom.html",
 		vault.CapturesOfDay(time.Date(2025, 5, 23, 1, 0, 0, 0, time.FixedZone("", 2*3600))): "captures/2025/05/22/",
 	} {
 		if got != want {
@@ -156,4 +157,17 @@ func TestCheckExtend(t *testing.T) {
 	if _, _, err := vault.CheckExtend(vault.Info{}, "FOREVER", old, now); err == nil {
 		t.Error("an unknown mode was accepted")
 	}
+}
+
+func FuzzParseSharedKey(f *testing.F) {
+	f.Add(vault.SharedKey(capture.Sum(nil), "viewport.png"))
+	f.Add("blobs/sha256/e4/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/viewport.png")
+	f.Add(vault.BlobKey(capture.Sum(nil)))
+	f.Add("e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/x")
+	f.Fuzz(func(t *testing.T, key string) {
+		sum, file, ok := vault.ParseSharedKey(key)
+		if ok && vault.SharedKey(sum, file) != key {
+			t.Errorf("%q is not what SharedKey writes for %v, %q", key, sum, file)
+		}
+	})
 }

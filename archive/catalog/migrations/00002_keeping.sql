@@ -24,6 +24,7 @@ CREATE TABLE payload (
 );
 CREATE INDEX payload_site ON payload (site, sha256, date DESC);
 CREATE INDEX payload_record ON payload (record);
+CREATE INDEX payload_object ON payload (object_key);
 
 -- Which captures refer to a payload of another one.
 CREATE TABLE payload_use (
