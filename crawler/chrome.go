@@ -30,6 +30,7 @@ func (v *visit) render(ctx context.Context, why []string) {
 		q.Gate = v.gate // Chrome may have to be waited for; the gate comes after
 	}
 	got := v.Renderer.Render(ctx, q)
+	v.mask.rendered(got)
 	v.take(got)
 	if got.Outcome != "" {
 		v.end(v.refusedOr(got.Outcome), got.Evidence...)
@@ -52,7 +53,7 @@ func (v *visit) renderRequest(ctx context.Context, proxy string) render.Request 
 	b := v.match.Site.Browser
 	q := render.Request{
 		URL: v.req.URL, UserAgent: v.userAgent(), AcceptLanguage: b.AcceptLanguage, Locale: b.Locale, TimeZone: b.TimeZone,
-		ProxyAddr: proxy, Peer: v.peer, DismissSelectors: b.Dismiss, Screenshots: true,
+		Cookies: v.chromeCookies(), ProxyAddr: proxy, Peer: v.peer, DismissSelectors: b.Dismiss, Screenshots: true,
 		MaxBodyBytes: v.cfg.MaxBody, NewID: v.IDs.New, SpoolDir: v.res.spool, Deadline: 45 * time.Second,
 	}
 	q.Width, q.Height = viewport(b.Viewport)

@@ -78,9 +78,12 @@ type Deps struct {
 	// Proxies are the ways out that site files name (their egress key); every
 	// name that Sites asks for must be here.
 	Proxies map[string]*egress.Upstream
-	IDs     *capture.IDSource
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Logins are cookies to visit a site with, by the site's name. Nil: every
+	// visit is a stranger's.
+	Logins map[string]*Login
+	IDs    *capture.IDSource
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Crawler makes visits. Safe for concurrent use.
@@ -96,7 +99,7 @@ func New(cfg Config, deps Deps) (*Crawler, error) {
 	if strings.TrimSpace(cfg.UserAgent) == "" || strings.ContainsAny(cfg.UserAgent, "\r\n") {
 		return nil, errors.New("crawler: UserAgent must be one non-empty line that says who asks")
 	}
-	if err := deps.checkProxies(); err != nil {
+	if err := errors.Join(deps.checkProxies(), deps.checkLogins()); err != nil {
 		return nil, err
 	}
 	return &Crawler{cfg: cfg, Deps: deps, robots: newRobotsCache()}, nil
@@ -188,6 +191,7 @@ type visit struct {
 	req     Request
 	match   site.Match
 	session *egress.Session
+	mask    *mask // nil: nothing is to be hidden
 	res     *Result
 	cap     *capture.Capture
 }
@@ -204,6 +208,8 @@ func (c *Crawler) Visit(ctx context.Context, req Request) *Result {
 	if req.Previous != nil && !req.Previous.Manifest.IsZero() {
 		v.cap.Previous = &req.Previous.Manifest
 	}
+	v.mask = newMask(v.login(), c.cfg.MaxBody)
+	v.noteLogin()
 	v.res = &Result{Capture: v.cap}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Deadline)
 	defer cancel()
@@ -245,6 +251,7 @@ func (v *visit) close() {
 	v.cap.DNS = v.session.DNS()
 	v.cap.Refusals = v.session.Refusals()
 	v.cap.Missing = append(v.cap.Missing, v.session.Cuts()...)
+	v.mask.whole(v.cap)
 	v.recordProxy()
 	if err := v.session.Close(); err != nil {
 		v.Log.Warn("a visit's network session did not end", "capture", v.cap.ID.String(), "error", err)

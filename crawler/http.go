@@ -13,7 +13,7 @@ import (
 func (v *visit) fetch(ctx context.Context) {
 	q := fetch.Request{
 		URL: v.req.URL, UserAgent: v.userAgent(), AcceptLanguage: v.match.Site.Browser.AcceptLanguage,
-		MaxBytes: v.cfg.MaxBody, Session: v.session, NewID: v.IDs.New,
+		MaxBytes: v.cfg.MaxBody, Session: v.session, NewID: v.IDs.New, Cookies: v.loginCookies(),
 	}
 	if p := v.req.Previous; p != nil && !v.req.Screenshot {
 		q.Conditional = fetch.Conditional{ETag: p.ETag, LastModified: p.LastModified}
@@ -72,6 +72,7 @@ func (v *visit) get(ctx context.Context, q fetch.Request) *fetch.Result {
 }
 
 func (v *visit) keep(got *fetch.Result) {
+	v.mask.fetched(got)
 	v.cap.Exchanges = append(v.cap.Exchanges, got.Exchanges...)
 	v.res.cleanup = append(v.res.cleanup, got.Cleanup)
 }

@@ -489,8 +489,14 @@ func (a *app) openCrawler(ctx context.Context, wantChrome bool) (*crawler.Crawle
 	if err != nil {
 		return nil, err
 	}
+	logins := map[string]*crawler.Login{}
+	for name, path := range a.cfg.Crawler.Logins {
+		if logins[name], err = crawler.OpenLogin(sites, name, path); err != nil {
+			return nil, fmt.Errorf("crawler.logins: %w", err)
+		}
+	}
 	deps := crawler.Deps{
-		Guard: guard, Proxies: proxies, Sites: sites, IDs: a.ids, Now: a.now, Log: a.log,
+		Guard: guard, Proxies: proxies, Logins: logins, Sites: sites, IDs: a.ids, Now: a.now, Log: a.log,
 		Fetcher: meteredFetcher{fetch.New(fetch.Config{MaxBytes: int64(a.cfg.Crawler.MaxBody), SpoolDir: tmp}), a.meters},
 	}
 	if wantChrome {

@@ -208,7 +208,7 @@ egress: de
 hosts:
   - {name: shop.example}
   - {name: shop.example.org, egress: us, lane: shops-us}
-`)}, "b.yaml": {Data: []byte("name: other\nhosts: [{name: other.example}]\n")}})
+`)}, "b.yaml": {Data: []byte("name: other\nhosts: [{name: other.example}, {name: b2b.shop.example.org}]\n")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ hosts:
 	if got := fmt.Sprint(set.Egresses()); got != "map[de:[shop] us:[shop]]" {
 		t.Errorf("proxies asked for: %s", got)
 	}
-	for host, want := range map[string]bool{"www.shop.example": true, "SHOP.example.": true, "other.example": false, "notshop.example": false, "example": false} {
+	for host, want := range map[string]bool{"www.shop.example": true, "SHOP.example.": true, "other.example": false, "notshop.example": false, "example": false, "shop.example.org": false, "www.shop.example.org": true} {
 		if set.Covers("shop", host) != want {
 			t.Errorf("%s: covered is %v", host, !want)
 		}

@@ -132,11 +132,19 @@ func (s *Set) Egresses() map[string][]string {
 	return out
 }
 
-// Covers says whether a host belongs to the site of a name: it is one of the
-// site's hosts, or a subdomain of one that no other site has.
-func (s *Set) Covers(name, host string) bool {
-	one := s.forHost(strings.TrimSuffix(strings.ToLower(host), "."))
-	return one != nil && one.Name == name
+// Covers says whether a domain belongs to the site of a name alone, with all
+// its subdomains.
+func (s *Set) Covers(name, domain string) bool {
+	domain = strings.TrimSuffix(strings.ToLower(domain), ".")
+	if one := s.forHost(domain); one == nil || one.Name != name {
+		return false
+	}
+	for host, one := range s.hosts {
+		if one.Name != name && strings.HasSuffix(host, "."+domain) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Site) match(u *url.URL, host string) *Match {
