@@ -2,12 +2,15 @@ package console
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
@@ -22,31 +25,31 @@ type casesModel struct {
 }
 
 func (s *Server) casesPage(ctx context.Context, _ *http.Request, _ Person) (any, error) {
-	all, err := s.Cases.Cases(ctx)
+	all, err := s.Matters.Cases(ctx)
 	return casesModel{append([]catalog.Case{}, all...)}, err
 }
 
-// openCase opens a case.
+// openCase opens a case, with its first capture if one is named.
 func (s *Server) openCase(ctx context.Context, _ *http.Request, in url.Values, who Person) (any, string, error) {
-	k := catalog.Case{Name: strings.TrimSpace(in.Get("name")), Note: strings.TrimSpace(in.Get("note")), Created: s.Now().UTC(), CreatedBy: who.Actor()}
-	if k.Name == "" || len(k.Name) > 200 || len(k.Note) > 4000 {
+	name, note := strings.TrimSpace(in.Get("name")), strings.TrimSpace(in.Get("note"))
+	if name == "" || len(name) > 200 || len(note) > 4000 {
 		return nil, "", bad("A case has a name of 1 to 200 bytes and a note of up to 4,000.")
 	}
-	id := s.IDs.New()
-	k.ID = "case-" + hex.EncodeToString(id[10:]) // 48 random bits: short enough to say on the telephone
-	if err := s.Cases.OpenCase(ctx, k); err != nil {
-		return nil, "", err
-	}
+	var first capture.ID
 	if c := in.Get("capture"); c != "" {
-		cid, err := capture.ParseID(c)
-		if err != nil {
+		var err error
+		if first, err = capture.ParseID(c); err != nil {
 			return nil, "", err
 		}
-		if err := s.put(ctx, k.ID, cid, who); err != nil {
+		if _, err := s.Index.Get(ctx, first); err != nil {
 			return nil, "", err
 		}
 	}
-	return k, "/cases/" + k.ID, nil
+	k, err := s.Cases.OpenCase(ctx, "", name, note, who.Actor())
+	if err == nil && !first.IsZero() {
+		err = s.Cases.AddToCase(ctx, k.ID, first, who.Actor())
+	}
+	return k, "/cases/" + k.ID, err
 }
 
 type caseModel struct {
@@ -61,7 +64,7 @@ func (s *Server) casePage(ctx context.Context, r *http.Request, _ Person) (any, 
 	id := r.PathValue("case")
 	m := caseModel{Captures: []catalog.Entry{}, Custody: []custodyLine{}}
 	var err error
-	if m.Case, err = s.Cases.Case(ctx, id); err != nil {
+	if m.Case, err = s.Matters.Case(ctx, id); err != nil {
 		return nil, err
 	}
 	q := catalog.Query{Case: id, Limit: findingsOnPage, After: r.URL.Query().Get("cursor")}
@@ -74,19 +77,22 @@ func (s *Server) casePage(ctx context.Context, r *http.Request, _ Person) (any, 
 	return m, err
 }
 
-// put puts a capture into a case and records it: that somebody decided these
-// belong together can matter later.
-func (s *Server) put(ctx context.Context, caseID string, id capture.ID, who Person) error {
-	if err := s.Cases.AddToCase(ctx, caseID, id, who.Actor(), s.Now()); err != nil {
-		return err
+// openNow gives a case that captures can be put into.
+func (s *Server) openNow(ctx context.Context, id string) (catalog.Case, error) {
+	k, err := s.Matters.Case(ctx, id)
+	if err == nil && !k.Closed.IsZero() {
+		err = conflict{errors.New("The case is closed. Open another one.")}
 	}
-	return s.Evidence.Note(ctx, custody.Decided, who.Actor(), custody.Subject{Capture: id, Case: caseID}, map[string]string{"what": "added to the case"})
+	return k, err
 }
 
 // addToCase puts captures into a case, by their ids.
 func (s *Server) addToCase(ctx context.Context, r *http.Request, in url.Values, who Person) (any, string, error) {
-	id := r.PathValue("case")
 	ids, err := idsOf(in["captures"])
+	if err != nil {
+		return nil, "", err
+	}
+	k, err := s.openNow(ctx, r.PathValue("case"))
 	if err != nil {
 		return nil, "", err
 	}
@@ -99,11 +105,11 @@ func (s *Server) addToCase(ctx context.Context, r *http.Request, in url.Values, 
 		}
 	}
 	for _, c := range ids {
-		if err := s.put(ctx, id, c, who); err != nil {
+		if err := s.Cases.AddToCase(ctx, k.ID, c, who.Actor()); err != nil {
 			return nil, "", err
 		}
 	}
-	return map[string]any{"case": id, "captures": ids}, "/cases/" + id, nil
+	return map[string]any{"case": k.ID, "captures": ids}, "/cases/" + k.ID, nil
 }
 
 // idsOf reads ids separated by anything that is not part of one.
@@ -135,15 +141,16 @@ func (s *Server) captureToCase(ctx context.Context, r *http.Request, in url.Valu
 		in.Set("capture", id.String())
 		return s.openCase(ctx, r, in, who)
 	}
-	if err := s.put(ctx, in.Get("case"), id, who); err != nil {
-		return nil, "", err
+	k, err := s.openNow(ctx, in.Get("case"))
+	if err == nil {
+		err = s.Cases.AddToCase(ctx, k.ID, id, who.Actor())
 	}
-	return nil, "/cases/" + url.PathEscape(in.Get("case")), nil
+	return k, "/cases/" + k.ID, err
 }
 
 // holdCase sets or lifts the hold of every capture of a case.
 func (s *Server) holdCase(ctx context.Context, r *http.Request, in url.Values, who Person) (any, string, error) {
-	k, err := s.Cases.Case(ctx, r.PathValue("case"))
+	k, err := s.Matters.Case(ctx, r.PathValue("case"))
 	if err != nil {
 		return nil, "", err
 	}
@@ -169,4 +176,76 @@ func (s *Server) holdCase(ctx context.Context, r *http.Request, in url.Values, w
 		n++
 	}
 	return map[string]any{"case": k.ID, "changed": n, "held": on}, "/cases/" + k.ID, nil
+}
+
+// closeCase closes a case; its captures stay as they are.
+func (s *Server) closeCase(ctx context.Context, r *http.Request, in url.Values, who Person) (any, string, error) {
+	k, err := s.Matters.Case(ctx, r.PathValue("case"))
+	if err != nil {
+		return nil, "", err
+	}
+	reason := strings.TrimSpace(in.Get("reason"))
+	if reason == "" || len(reason) > 4000 {
+		return nil, "", bad("Give a reason of 1 to 4,000 bytes: it goes on record.")
+	}
+	if err := s.Cases.CloseCase(ctx, k.ID, who.Actor(), reason); err != nil {
+		return nil, "", err
+	}
+	return map[string]any{"case": k.ID, "closed": true}, "/cases/" + k.ID, nil
+}
+
+// packageFile hands a case over: the package is made and verified on disk
+// before the first byte of it is given away.
+func (s *Server) packageFile(w http.ResponseWriter, r *http.Request, who Person) error {
+	in, err := input(r)
+	if err != nil {
+		return err
+	}
+	k, err := s.Matters.Case(r.Context(), r.PathValue("case"))
+	if err != nil {
+		return err
+	}
+	q := PackageRequest{Case: k.ID, By: who.Actor(), To: strings.TrimSpace(in.Get("to")), Purpose: strings.TrimSpace(in.Get("purpose"))}
+	switch {
+	case s.Package == nil:
+		return bad("This console makes no packages. Use `trawlmark evidence export --case " + k.ID + "`.")
+	case q.To == "" || q.Purpose == "" || len(q.To) > 1000 || len(q.Purpose) > 4000:
+		return bad("Say for whom the package is, and why: both go on record and into it.")
+	case k.Captures == 0:
+		return conflict{errors.New("The case has no captures yet.")}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), downloadTime)
+	defer cancel()
+	select {
+	case s.packing <- struct{}{}:
+		defer func() { <-s.packing }()
+	default:
+		return conflict{errors.New("Another package is being made. Try again when it is done.")}
+	}
+	// The socket's clock is the real one, whatever ours is. Not every writer has deadlines.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(downloadTime))
+	f, err := os.CreateTemp(s.cfg.TempDir, "package-*.zip")
+	if err != nil {
+		return fmt.Errorf("there is no place for the package: %w", err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	p, err := s.Package(ctx, f, q)
+	if err != nil {
+		return err
+	}
+	for _, text := range p.Warnings {
+		s.Log.Warn("a package was made, with a warning", "case", k.ID, "warning", text)
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return err
+	}
+	attachment(w.Header(), p.Name, "application/zip", p.SHA256)
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	_, _ = io.Copy(w, f)
+	return nil
 }

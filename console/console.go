@@ -109,7 +109,9 @@ type Deps struct {
 	Work     Work
 	Lanes    Lanes
 	Index    Index
+	Matters  CaseIndex
 	Cases    Cases
+	Package  Package // nil: packages are made by the command alone
 	Evidence Evidence
 	Custody  Custody
 	Times    Times
@@ -132,6 +134,7 @@ type Server struct {
 	byName   *throttle // failures to sign in
 	byClient *throttle // the same; behind a proxy all clients are one, so more is free
 	thumbs   *thumbs
+	packing  chan struct{} // one package at a time: it takes disk and patience
 	pages    pages
 	assets   assets
 
@@ -150,7 +153,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		sessions: &sessions{idle: cfg.SessionIdle, longest: cfg.SessionLongest, now: deps.Now, rand: deps.Rand},
 		byName:   &throttle{now: deps.Now, free: 5, step: time.Second, limit: time.Minute},
 		byClient: &throttle{now: deps.Now, free: 30, step: time.Second, limit: time.Minute},
-		thumbs:   newThumbs(),
+		thumbs:   newThumbs(), packing: make(chan struct{}, 1),
 	}
 	if _, err := s.accounts.List(); err != nil {
 		return nil, err

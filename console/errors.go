@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/bundle"
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/sqldb"
@@ -17,6 +18,9 @@ import (
 type badRequest struct{ error }
 
 func bad(text string) error { return badRequest{errors.New(text)} }
+
+// conflict is something that cannot be done as things are.
+type conflict struct{ error }
 
 // tooBig is evidence that is too large to be looked at here.
 type tooBig struct{ error }
@@ -41,7 +45,9 @@ func (a answer) Headline() string {
 	case http.StatusUnauthorized:
 		return "Not signed in"
 	case http.StatusConflict:
-		return "Changed meanwhile"
+		return "Not as things are now"
+	case http.StatusGone:
+		return "Gone"
 	case http.StatusTooManyRequests:
 		return "Too many attempts"
 	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -59,10 +65,13 @@ func (a answer) Headline() string {
 // fault of ours: it is logged, and the text says only that.
 func answerTo(err error) answer {
 	_, isBad := errors.AsType[badRequest](err)
+	_, isConflict := errors.AsType[conflict](err)
 	_, isBig := errors.AsType[tooBig](err)
 	switch {
 	case isBad:
 		return answer{http.StatusBadRequest, err.Error()}
+	case isConflict:
+		return answer{http.StatusConflict, err.Error()}
 	case isBig:
 		return answer{http.StatusRequestEntityTooLarge, err.Error()}
 	case errors.Is(err, capture.ErrBadID):
@@ -73,7 +82,9 @@ func answerTo(err error) answer {
 		return answer{http.StatusConflict, "Somebody else decided meanwhile. Look again, then repeat if you still want it."}
 	case errors.Is(err, ledger.ErrPaused), errors.Is(err, ledger.ErrFired):
 		return answer{http.StatusConflict, err.Error()}
-	case errors.Is(err, archive.ErrTampered):
+	case errors.Is(err, archive.ErrGone):
+		return answer{http.StatusGone, "The capture is gone: it was erased, or its retention ended. That it was there, and what was done with it, stays on record."}
+	case errors.Is(err, archive.ErrTampered), errors.Is(err, bundle.ErrTampered), errors.Is(err, bundle.ErrChanged):
 		return answer{http.StatusBadGateway, "The stored bytes are not those of the manifest, so they are not shown. This is serious: tell whoever keeps the archive, and run `trawlmark evidence audit`."}
 	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, ledger.ErrNotFound), errors.Is(err, vault.ErrNotFound):
 		return answer{http.StatusNotFound, "There is no such thing here. It may have been removed, or the address is mistyped."}

@@ -174,6 +174,8 @@ type captureModel struct {
 	Manifest *manifest.Manifest `json:"manifest,omitempty"`
 	// Tampered: the stored manifest is not the one that was recorded.
 	Tampered bool `json:"tampered"`
+	// Gone: it was erased or expired; what was done is all that is left.
+	Gone bool `json:"gone"`
 
 	Pictures []picture      `json:"-"`
 	Cases    []catalog.Case `json:"-"`
@@ -233,9 +235,15 @@ func (s *Server) capturePage(ctx context.Context, r *http.Request, who Person) (
 		return nil, err
 	}
 	if !isAPI(r) {
-		m.Cases, err = s.Cases.Cases(ctx)
+		m.Cases, err = s.openCases(ctx)
 	}
 	return m, err
+}
+
+// openCases are the cases that captures can be put into.
+func (s *Server) openCases(ctx context.Context) ([]catalog.Case, error) {
+	all, err := s.Matters.Cases(ctx)
+	return slices.DeleteFunc(all, func(k catalog.Case) bool { return !k.Closed.IsZero() }), err
 }
 
 func (s *Server) fillManifest(ctx context.Context, m *captureModel) error {
@@ -245,6 +253,10 @@ func (s *Server) fillManifest(ctx context.Context, m *captureModel) error {
 	if errors.Is(err, archive.ErrTampered) {
 		m.Tampered = true
 		s.Log.Error("a manifest is not the one that was recorded", "capture", m.Entry.ID.String())
+		return nil
+	}
+	if errors.Is(err, archive.ErrGone) {
+		m.Gone = true
 		return nil
 	}
 	if err != nil {

@@ -1,15 +1,20 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/vault"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
@@ -94,7 +99,7 @@ func TestCasesCollectAndHold(t *testing.T) {
 	b := w.as(Legal)
 	r := b.post("/captures/"+one.ID.String()+"/case", url.Values{"name": {"Aurelle v. Mirror House"}})
 	kase := r.Header().Get("Location")
-	if r.Code != http.StatusSeeOther || !strings.HasPrefix(kase, "/cases/case-") {
+	if r.Code != http.StatusSeeOther || !strings.HasPrefix(kase, "/cases/2026-03-01-") {
 		t.Fatalf("got %d to %q: %s", r.Code, kase, r.Body)
 	}
 	ids := "http://127.0.0.1:8480/captures/" + two.ID.String() + "\r\n " + one.ID.String() + ","
@@ -116,8 +121,14 @@ func TestCasesCollectAndHold(t *testing.T) {
 			t.Errorf("capture %s is held: %v", e, got)
 		}
 	}
-	if got := w.events(two.ID); !slices.Equal(got, []string{"decided person:legal map[what:added to the case]", "held person:legal map[reason:suit filed]"}) {
+	if got := w.events(two.ID); !slices.Equal(got, []string{"decided person:legal map[decision:case_add]", "held person:legal map[reason:suit filed]"}) {
 		t.Errorf("the custody events are %q", got)
+	}
+	if r := b.post(kase+"/close", url.Values{"reason": {"settled"}}); r.Code != http.StatusSeeOther || !strings.Contains(b.page(kase), "closed 2026-03-01") {
+		t.Errorf("closing got %d: %s", r.Code, r.Body)
+	}
+	if r := b.post(kase+"/captures", url.Values{"captures": {three.ID.String()}}); r.Code != http.StatusConflict {
+		t.Errorf("adding to a closed case got %d", r.Code)
 	}
 	if r := b.get("/cases/case-nowhere"); r.Code != http.StatusNotFound {
 		t.Errorf("a case that is not there got %d", r.Code)
@@ -238,5 +249,64 @@ func TestJSONIsTheTwinOfThePages(t *testing.T) {
 	b.json(http.MethodDelete, "/api/v1/session", "")
 	if code, _ := b.json(http.MethodGet, "/api/v1/me", ""); code != http.StatusUnauthorized {
 		t.Errorf("after the end of the session it got %d", code)
+	}
+}
+
+func TestPackageIsWholeBeforeItIsGiven(t *testing.T) {
+	var asked PackageRequest
+	fails := false
+	w := newWorld(t, func(c *Config, d *Deps) {
+		c.TempDir = t.TempDir()
+		d.Package = func(_ context.Context, f *os.File, q PackageRequest) (Packaged, error) {
+			asked = q
+			_, err := f.WriteString("PK package")
+			if fails {
+				err = archive.ErrTampered
+			}
+			return Packaged{Name: "case-1.zip", SHA256: capture.Sum([]byte("PK package"))}, err
+		}
+	})
+	e := w.captured("7", "Belvoir")
+	b := w.as(Legal)
+	kase := b.post("/captures/"+e.ID.String()+"/case", url.Values{"name": {"A v. B"}}).Header().Get("Location")
+	form := url.Values{"to": {"Counsel LLP"}, "purpose": {"A v. B"}}
+	r := b.post(kase+"/package", form)
+	if r.Code != http.StatusOK || r.Body.String() != "PK package" || r.Header().Get("Content-Disposition") != `attachment; filename="case-1.zip"` {
+		t.Fatalf("the package got %d %v", r.Code, r.Header())
+	}
+	if want := (PackageRequest{strings.TrimPrefix(kase, "/cases/"), "person:legal", "Counsel LLP", "A v. B"}); asked != want {
+		t.Errorf("asked for %+v, want %+v", asked, want)
+	}
+	fails = true
+	if r := b.post(kase+"/package", form); r.Code != http.StatusBadGateway || strings.Contains(r.Body.String(), "PK package") {
+		t.Errorf("a package that does not verify got %d", r.Code)
+	}
+	if r := b.post(kase+"/package", url.Values{"to": {"x"}}); r.Code != http.StatusBadRequest {
+		t.Errorf("a package without a purpose got %d", r.Code)
+	}
+	w.srv.packing <- struct{}{}
+	if r := b.post(kase+"/package", form); r.Code != http.StatusConflict {
+		t.Errorf("a second package at the same time got %d", r.Code)
+	}
+	left, err := filepath.Glob(filepath.Join(w.cfg.TempDir, "package-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestWhatIsGoneIsSaid(t *testing.T) {
+	w := newWorld(t)
+	e := w.captured("7", "Belvoir")
+	if err := w.index.Forget(t.Context(), e.ID, catalog.Erased); err != nil {
+		t.Fatal(err)
+	}
+	b := w.as(Legal)
+	if body := b.page("/captures/" + e.ID.String()); !strings.Contains(body, "The capture is gone: erased.") {
+		t.Error("the page of a capture that was erased does not say so")
+	}
+	for _, p := range []string{"/manifest", "/file/warc/0", "/thumbnail"} {
+		if r := b.get("/captures/" + e.ID.String() + p); r.Code != http.StatusGone && r.Code != http.StatusNotFound {
+			t.Errorf("%s of it got %d", p, r.Code)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package console
 import (
 	"context"
 	"io"
+	"os"
+	"time"
 
 	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -10,8 +12,6 @@ import (
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/manifest"
 	"github.com/trawlmark/trawlmark/worker/ledger"
-
-	"time"
 )
 
 // Findings is the analysts' queue; *ledger.Ledger.
@@ -67,12 +67,31 @@ type Index interface {
 	Counts(ctx context.Context) ([]catalog.Count, error)
 }
 
-// Cases is captures that belong together; *catalog.Catalog.
-type Cases interface {
-	OpenCase(ctx context.Context, k catalog.Case) error
-	AddToCase(ctx context.Context, caseID string, id capture.ID, by string, at time.Time) error
+// CaseIndex is where cases are found; *catalog.Catalog.
+type CaseIndex interface {
 	Case(ctx context.Context, id string) (catalog.Case, error)
 	Cases(ctx context.Context) ([]catalog.Case, error)
+}
+
+// Cases keeps captures of one matter together, on record; *archive.Archive.
+type Cases interface {
+	OpenCase(ctx context.Context, id, name, note, actor string) (catalog.Case, error)
+	AddToCase(ctx context.Context, caseID string, id capture.ID, actor string) error
+	CloseCase(ctx context.Context, caseID, actor, reason string) error
+}
+
+// Package writes the package of a case into a file, on record, and verifies
+// it. What does not verify is an error.
+type Package func(ctx context.Context, file *os.File, q PackageRequest) (Packaged, error)
+
+// PackageRequest says what is handed over, by whom, to whom, and why.
+type PackageRequest struct{ Case, By, To, Purpose string }
+
+// Packaged is a package that was made.
+type Packaged struct {
+	Name     string // for the file
+	SHA256   capture.Digest
+	Warnings []string
 }
 
 // Evidence gives evidence out and leaves a custody event; *archive.Archive.

@@ -79,6 +79,10 @@ func routes() []route {
 		{"POST /api/v1/cases/{case}/captures", deciders, act((*Server).addToCase)},
 		{"POST /cases/{case}/hold", holders, act((*Server).holdCase)},
 		{"POST /api/v1/cases/{case}/hold", holders, act((*Server).holdCase)},
+		{"POST /cases/{case}/close", holders, act((*Server).closeCase)},
+		{"POST /api/v1/cases/{case}/close", holders, act((*Server).closeCase)},
+		{"POST /cases/{case}/package", holders, (*Server).packageFile},
+		{"POST /api/v1/cases/{case}/package", holders, (*Server).packageFile},
 
 		{"GET /status", operators, view("status", (*Server).statusPage)},
 		{"GET /api/v1/status", operators, data((*Server).statusPage)},

@@ -131,7 +131,7 @@ func newWorld(t *testing.T, change ...func(*Config, *Deps)) *world {
 	}))(t)
 	w.cfg = Config{Listen: "127.0.0.1:8480", AccountsFile: filepath.Join(t.TempDir(), "accounts.jsonl"), Build: "test build"}
 	w.deps = Deps{
-		Findings: w.ledger, Listings: w.ledger, Watches: w.ledger, Work: w.ledger, Lanes: w.ledger, Index: w.index, Cases: w.index,
+		Findings: w.ledger, Listings: w.ledger, Watches: w.ledger, Work: w.ledger, Lanes: w.ledger, Index: w.index, Matters: w.index, Cases: w.arch,
 		Evidence: w.arch, Custody: w.log, Times: noTimes{}, IDs: w.ids, Now: c.now, Rand: rand.Reader, Log: quiet,
 		Fire: func(ctx context.Context, wa ledger.Watch, by string) (int, error) {
 			return w.ledger.Fire(ctx, wa.ID, c.now(), []ledger.Work{w.visit("fire", by)})

@@ -19,6 +19,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/bundle"
+	"github.com/trawlmark/trawlmark/archive/bundle/export"
+	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/console"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
@@ -109,10 +112,13 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	deps := console.Deps{
-		Findings: led, Listings: led, Watches: led, Work: led, Lanes: led, Index: a.catalog, Cases: a.catalog,
-		Evidence: arch, Custody: a.custody, Times: a.notary,
+		Findings: led, Listings: led, Watches: led, Work: led, Lanes: led, Index: a.catalog, Matters: a.catalog,
+		Cases: arch, Evidence: arch, Custody: a.custody, Times: a.notary,
 		Fire: func(ctx context.Context, w ledger.Watch, by string) (int, error) { return fireNow(ctx, a, led, w, by) },
-		IDs:  a.ids, Now: time.Now, Rand: rand.Reader, Log: a.log,
+		IDs:  a.ids, Now: a.now, Rand: rand.Reader, Log: a.log,
+	}
+	if deps.Package, err = a.packager(ctx, arch, tmp); err != nil {
+		return nil, err
 	}
 	if workers != nil {
 		deps.Backlog = workers.Backlog
@@ -136,6 +142,40 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 		fmt.Fprintf(a.s.out, "console: http://%s/\n", a.cfg.Console.Listen)
 	}
 	return srv.Handler(), nil
+}
+
+// packager makes packages for the console as `trawlmark evidence export` does.
+// The exhibits are printed to PDF when this process has a browser anyway.
+func (a *app) packager(ctx context.Context, arch *archive.Archive, tmp string) (console.Package, error) {
+	saved := a.archive
+	a.archive = arch
+	x, err := a.openExporter(ctx)
+	a.archive = saved
+	if err != nil {
+		return nil, err
+	}
+	x.Whole = func(ctx context.Context, id capture.ID, w io.Writer) error { return arch.WriteWhole(ctx, id, w, tmp) }
+	if a.render != nil {
+		x.Printer = a.render
+	}
+	trust, err := a.trust(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, f *os.File, q console.PackageRequest) (console.Packaged, error) {
+		s, err := x.Export(ctx, f, export.Request{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose})
+		if err = errors.Join(err, f.Sync()); err != nil {
+			return console.Packaged{}, err
+		}
+		report, err := verifyFile(ctx, f.Name(), trust)
+		if err != nil {
+			return console.Packaged{}, err
+		}
+		if report.SHA256 != s.SHA256 || report.Status() == bundle.Fail {
+			return console.Packaged{}, fmt.Errorf("the package that was written does not verify, so it is not handed over: %w", bundle.ErrTampered)
+		}
+		return console.Packaged{Name: s.Name, SHA256: s.SHA256, Warnings: s.Warnings}, nil
+	}, nil
 }
 
 // consoleArchive is the worker's archive where one is open, else one with a
@@ -265,7 +305,7 @@ func (g *globals) withAccounts(work func(*console.Accounts) error) error {
 		if _, err := a.dir("."); err != nil {
 			return err
 		}
-		return work(console.OpenAccounts(a.accountsFile(), rand.Reader, time.Now))
+		return work(console.OpenAccounts(a.accountsFile(), rand.Reader, a.now))
 	})
 }
 

@@ -54,6 +54,8 @@ document.addEventListener("submit", (e) => {
   if (e.target.method !== "post") return;
   if (e.target.dataset.sent) { e.preventDefault(); return; }
   e.target.dataset.sent = "1";
+  // A download leaves the page as it is, and may be asked for again.
+  if ("download" in e.target.dataset) setTimeout(() => delete e.target.dataset.sent, 5000);
 });
 // ... but a page that comes back from the browser's memory may send again.
 addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((f) => delete f.dataset.sent));
