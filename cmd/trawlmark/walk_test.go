@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/custody"
-	"github.com/trawlmark/trawlmark/archive/vault"
 	"github.com/trawlmark/trawlmark/configs"
 	"github.com/trawlmark/trawlmark/crawler/markettest"
 	"github.com/trawlmark/trawlmark/worker"
@@ -152,6 +151,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`[0-9a-f]{64}`), "<sha256>"},
 	{regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z`), "<time>"},
 	{regexp.MustCompile(`rate of 20\d\d-\d\d-\d\d`), "rate of <day>"},
+	{regexp.MustCompile(`blobs/sha256/[0-9a-f]{2}/`), "blobs/sha256/<ab>/"},
 	{regexp.MustCompile(`captures/20\d\d/\d\d/\d\d/`), "captures/<yyyy>/<mm>/<dd>/"},
 	{regexp.MustCompile(`trawlmark\.local/[0-9a-f]{12}`), "trawlmark.local/<random>"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:<port>"},
@@ -231,12 +231,17 @@ func kinds(m map[string]int64) string {
 
 // archive: what lies in the vault.
 func (w *walker) archive() {
-	for info, err := range w.a.vault.List(w.t.Context(), vault.CaptureFolder(w.job.Capture), "") {
+	s, err := collect(w.t.Context(), w.a, w.job.Capture)
+	w.check(err)
+	tell := func(role, key, version string) {
+		full, err := w.a.vault.Stat(w.t.Context(), key, version)
 		w.check(err)
-		full, err := w.a.vault.Stat(w.t.Context(), info.Key, "")
-		w.check(err)
-		w.tell("archive", "%s  %s, locked %s", info.Key, full.Mode, map[bool]string{true: "yes", false: "NO"}[full.RetainUntil.After(time.Now())])
+		w.tell("archive", "%-9s %s  %s, locked %s", role, key, full.Mode, map[bool]string{true: "yes", false: "NO"}[full.RetainUntil.After(time.Now())])
 	}
+	for _, o := range s.Objects {
+		tell(o.Role, o.Key, o.Version)
+	}
+	tell("manifest", s.Entry.ManifestKey, s.Entry.ManifestVersion)
 }
 
 // finding: what the analysts get.
