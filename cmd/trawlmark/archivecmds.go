@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ when there is a difference.`,
 		},
 	}
 	c.Flags().BoolVar(&deep, "deep", false, "read every byte of every file again")
-	c.Flags().StringVar(&resume, "resume", "", "file that keeps how far it came; an audit that was stopped goes on there")
+	c.Flags().StringVar(&resume, "resume", "", "keep how far it came in `FILE`; an audit that was stopped goes on there")
 	return c
 }
 
@@ -296,7 +297,7 @@ That the capture was there stays on record; nothing of the page does.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&order, "order", "", "which order, by whom (required)")
+	c.Flags().StringVar(&order, "order", "", "which `ORDER`, by whom (required); it goes on record")
 	return c
 }
 
@@ -310,4 +311,19 @@ func parseIDs(args []string) ([]capture.ID, error) {
 		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+// wholeName is the file of a WARC with everything in it, beside the one that
+// is kept.
+const wholeName = "whole.warc.gz"
+
+// writeWhole writes the WARC of a capture with everything in it, for programs
+// that read one file. It is derived; what is kept stands beside it.
+func writeWhole(ctx context.Context, arch *archive.Archive, id capture.ID, dir string) (string, error) {
+	f, err := os.Create(filepath.Join(dir, wholeName))
+	if err != nil {
+		return "", err
+	}
+	err = arch.WriteWhole(ctx, id, f, dir)
+	return f.Name(), errors.Join(err, f.Close())
 }

@@ -261,6 +261,9 @@ func evidenceGet(g *globals) *cobra.Command {
 	var out, open string
 	c := &cobra.Command{
 		Use: "get CAPTURE", Short: "Take the files of a capture out of the store (on record)", Args: cobra.ExactArgs(1),
+		Long: `Get writes the files of a capture as they are kept, and whole.warc.gz: the WARC with
+everything in it. The WARC that is kept refers to earlier captures for scripts and
+images that were the same, and has no screenshots; the whole one is derived from it.`,
 		Example: "  trawlmark evidence get 019a... -o ./evidence\n  trawlmark evidence get 019a... --open viewport   # one file, its name is printed",
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
@@ -309,6 +312,13 @@ func getEvidence(ctx context.Context, g *globals, a *app, id capture.ID, out, ro
 	var names []string
 	for _, o := range wanted {
 		names = append(names, filepath.Join(dir, path.Base(o.Key)))
+	}
+	if role == "" {
+		whole, err := writeWhole(ctx, arch, id, dir)
+		if err != nil {
+			return err
+		}
+		names = append(names, whole)
 	}
 	if g.json {
 		return printJSON(g.s.out, map[string]any{"capture": id, "folder": dir, "files": names})
