@@ -61,7 +61,7 @@ func newMarket(t *testing.T, withChrome bool, cfg markettest.Config, ccfg crawle
 	return m
 }
 
-func chrome(t *testing.T) *render.Renderer {
+func chrome(t testing.TB) *render.Renderer {
 	t.Helper()
 	r, err := render.New(t.Context(), render.Config{MaxContexts: 2})
 	if err != nil {
