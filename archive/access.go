@@ -15,7 +15,6 @@ import (
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/manifest"
-	"github.com/trawlmark/trawlmark/archive/vault"
 )
 
 // ErrTampered: stored bytes are not those the manifest names.
@@ -131,8 +130,8 @@ func (a *Archive) Extend(ctx context.Context, id capture.ID, until time.Time, ac
 	for _, o := range all {
 		if o.other != nil {
 			err = a.lockOther(ctx, *o.other, until, id)
-		} else if err = a.Vault.Extend(ctx, o.key, o.version, a.cfg.Mode, until); errors.Is(err, vault.ErrShorter) {
-			err = nil // it is locked longer already
+		} else {
+			err = a.extend(ctx, o.key, o.version, a.cfg.Mode, until)
 		}
 		if err != nil {
 			return fmt.Errorf("the lock of capture %s could not be extended: %s: %w", id, o.key, err)

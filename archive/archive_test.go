@@ -43,6 +43,7 @@ type world struct {
 	spool   string
 	limit   int64
 	whole   bool
+	nolock  bool
 	now     time.Time
 }
 
@@ -86,7 +87,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) open(t *testing.T) *archive.Archive {
 	t.Helper()
 	a, err := archive.New(archive.Config{
-		SpoolDir: w.spool, SpoolLimit: w.limit, Whole: w.whole, Untriaged: 24 * time.Hour, Actor: "worker:test",
+		SpoolDir: w.spool, SpoolLimit: w.limit, Whole: w.whole, Unlocked: w.nolock, Untriaged: 24 * time.Hour, Actor: "worker:test",
 		Info: warc.Info{Software: "trawlmark test"},
 	}, archive.Deps{
 		Vault: w.vault, Catalog: w.catalog, Custody: w.log, IDs: w.ids,

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -237,9 +238,9 @@ func TestAnAuditGoesOnWhereItBrokeOff(t *testing.T) {
 	}
 	for stop := 1; ; stop++ {
 		ctx, cancel := context.WithCancel(t.Context())
-		n := 0
+		var n atomic.Int64 // the log is read by several goroutines
 		m.vault.Fail = func(op, _ string) error {
-			if n++; n == stop {
+			if n.Add(1) == int64(stop) {
 				cancel()
 				return ctx.Err()
 			}

@@ -163,7 +163,7 @@ func (a *Archive) lockOther(ctx context.Context, o catalog.Payload, until time.T
 	}
 	until = wholeDay(until)
 	err = a.Vault.Extend(ctx, o.Key, o.Version, a.cfg.Mode, until)
-	if errors.Is(err, vault.ErrUnsupported) {
+	if errors.Is(err, vault.ErrUnsupported) && a.cfg.Unlocked {
 		_, err = a.Vault.Stat(ctx, o.Key, o.Version)
 		return err
 	}

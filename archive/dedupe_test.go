@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/netip"
@@ -261,4 +262,50 @@ func TestAnOverwrittenSharedObjectStopsNoCapture(t *testing.T) {
 	}
 	second := w.ingest(t, w.rich())
 	w.complete(t, second.ID)
+}
+
+// lockless is a storage that takes locks and keeps none, as s3vault is over a
+// bucket without Object Lock that was allowed.
+type lockless struct{ *vault.Mem }
+
+func (l lockless) Put(ctx context.Context, p vault.Put) (vault.Info, error) {
+	p.RetainUntil = time.Time{}
+	return l.Mem.Put(ctx, p)
+}
+
+func TestAStorageWithoutLocksThatWasAllowed(t *testing.T) {
+	w := newWorld(t)
+	w.nolock, w.vault.NoLock = true, true
+	open := func() *archive.Archive {
+		a := w.open(t)
+		a.Vault, a.Custody = lockless{w.vault}, nowhere{}
+		return a
+	}
+	first, second := w.rich(), w.rich()
+	for _, c := range []*capture.Capture{first, second} {
+		if _, err := open().Ingest(t.Context(), c, seen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open().Extend(t.Context(), second.ID, w.now.AddDate(1, 0, 0), "worker:test", "a finding"); err != nil {
+		t.Error(err)
+	}
+	if s, err := open().Rehash(t.Context(), 10); err != nil || !s.Good() || s.Captures != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	// An order is carried out at once; the other one stays whole.
+	if e, err := open().Erase(t.Context(), first.ID, "person:ann", "order 7"); err != nil || !e.Erased {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if w.there(t, vault.WARCKey(first.ID)) {
+		t.Error("it is still there")
+	}
+	w.isWhole(t, second.ID)
+}
+
+// nowhere is a custody log that keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Append(context.Context, custody.Event, custody.Keep) (custody.Receipt, error) {
+	return custody.Receipt{}, nil
 }

@@ -125,12 +125,22 @@ func (a *Archive) adopt(ctx context.Context, put vault.Put) (vault.Info, error) 
 		if _, _, shared := vault.ParseSharedKey(put.Key); shared {
 			until = wholeDay(until)
 		}
-		if err := a.Vault.Extend(ctx, put.Key, have.Version, put.Mode, until); err != nil && !errors.Is(err, vault.ErrShorter) {
+		if err := a.extend(ctx, put.Key, have.Version, put.Mode, until); err != nil {
 			return vault.Info{}, fmt.Errorf("%s is stored already, but could not be locked: %w", put.Key, err)
 		}
 		have.RetainUntil = until
 	}
 	return have, nil
+}
+
+// extend moves a lock later. That it ends later already is fine, and so is a
+// storage that is known to keep no locks.
+func (a *Archive) extend(ctx context.Context, key, version string, mode vault.Mode, until time.Time) error {
+	err := a.Vault.Extend(ctx, key, version, mode, until)
+	if errors.Is(err, vault.ErrShorter) || errors.Is(err, vault.ErrUnsupported) && a.cfg.Unlocked {
+		return nil
+	}
+	return err
 }
 
 // digest reads an object to know its SHA-256.
