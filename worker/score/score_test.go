@@ -99,7 +99,10 @@ func TestRemoteBelievesNothingElse(t *testing.T) {
 		"no reasons": answer(200, "application/json", `{"score":0.5,"scorer":"a/1","reasons":[]}`),
 		"no name":    answer(200, "application/json", `{"score":0.5,"reasons":[{"name":"n","share":0,"sentence":"s"}]}`),
 		"huge":       answer(200, "application/json", `{"score":0.5,`+ok+`}`+strings.Repeat(" ", 2<<20)),
-		"hangs":      func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() },
+		"hangs": func(_ http.ResponseWriter, q *http.Request) {
+			io.Copy(io.Discard, q.Body) // a server notices that the client left only when it has read the question
+			<-q.Context().Done()
+		},
 	} {
 		r := remote(t, h, 200*time.Millisecond)
 		if res, err := r.Score(t.Context(), score.Request{}); !errors.Is(err, score.ErrUnavailable) {
