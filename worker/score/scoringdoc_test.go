@@ -168,13 +168,15 @@ func TestWhatIsSentIsWhatIsPromised(t *testing.T) {
 	}
 }
 
-// A scorer that is away is a failure of its own class, told to nobody else.
+// A redirect to another host does not take the token along.
 func TestARedirectKeepsTheToken(t *testing.T) {
 	var leaked string
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { leaked = r.Header.Get("Authorization") }))
 	defer other.Close()
 	elsewhere := strings.Replace(other.URL, "127.0.0.1", "localhost", 1) // another host to a client
-	r := remote(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect) }, 0)
+	r := remote(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
+	}, 0)
 	if _, err := r.Score(t.Context(), exampleRequest(t)); err == nil {
 		t.Error("an answer without a score was taken")
 	}
