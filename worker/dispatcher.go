@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/crawler/site"
@@ -71,8 +75,9 @@ type Dispatcher struct {
 	log    *slog.Logger
 
 	share lane.Share
-	turns turns
-	rests rests
+	turns *turns
+	rests *rests
+	round int
 }
 
 // NewDispatcher makes a Dispatcher. roster says which lanes are its own when
@@ -80,7 +85,7 @@ type Dispatcher struct {
 func NewDispatcher(cfg DispatcherConfig, l *ledger.Ledger, q Queue, s Slots, roster Roster, sites *site.Set, log *slog.Logger) *Dispatcher {
 	return &Dispatcher{
 		cfg: cfg.withDefaults(), ledger: l, queue: q, slots: s, roster: roster, sites: sites, log: log,
-		turns: turns{}, rests: rests{now: l.Now, until: map[string]time.Time{}},
+		turns: newTurns(), rests: newRests(l.Now),
 	}
 }
 
@@ -223,32 +228,83 @@ func (d *Dispatcher) handOut(ctx context.Context) error {
 	if err != nil || room <= 0 {
 		return err
 	}
-	lanes, err := d.ledger.ReadyLanes(ctx, d.ledger.Now())
+	all, err := d.ledger.ReadyLanes(ctx, d.ledger.Now())
 	if err != nil {
 		return err
 	}
-	d.rests.forget(lanes)
-	for room > 0 && len(lanes) > 0 {
-		var again []string
-		for _, name := range lanes {
-			if room <= 0 {
-				break
-			}
-			if !d.share.Has(name) || d.rests.resting(name) {
-				continue
-			}
-			sent, err := d.next(ctx, name)
-			if err != nil {
-				return err
-			}
-			if sent {
-				room--
-				again = append(again, name)
-			}
+	d.rests.forget(all)
+	var lanes []string
+	for _, name := range all {
+		if d.share.Has(name) && !d.rests.resting(name) {
+			lanes = append(lanes, name)
 		}
-		lanes = again
+	}
+	// Who was last in the round before is not always last.
+	if n := len(lanes); n > 0 {
+		d.round++
+		lanes = append(lanes[d.round%n:], lanes[:d.round%n]...)
+	}
+	for room > 0 && len(lanes) > 0 {
+		n := min(len(lanes), room, batch)
+		sent, err := d.some(ctx, lanes[:n])
+		room -= len(sent)
+		if err != nil {
+			return err
+		}
+		lanes = append(lanes[n:], sent...)
 	}
 	return nil
+}
+
+// batch is how many jobs are dispatched in one transaction, and looking is how
+// many lanes are looked at at the same time.
+const (
+	batch   = 64
+	looking = 8
+)
+
+// offer is a job and the slot that its lane gives it.
+type offer struct {
+	job  ledger.Job
+	slot lane.Slot
+	at   time.Time // when the slot was taken
+}
+
+// some hands out one job of each of some lanes, and tells which had one.
+func (d *Dispatcher) some(ctx context.Context, lanes []string) (sent []string, err error) {
+	offers := make([]*offer, len(lanes))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(looking)
+	for i, name := range lanes {
+		g.Go(func() (err error) { offers[i], err = d.next(gctx, name); return err })
+	}
+	failed := g.Wait() // what got a slot is dispatched all the same
+	byID := map[capture.ID]*offer{}
+	var ids []capture.ID
+	for _, o := range offers {
+		if o != nil {
+			byID[o.job.ID] = o
+			ids = append(ids, o.job.ID)
+		}
+	}
+	slices.SortFunc(ids, func(a, b capture.ID) int { return strings.Compare(a.String(), b.String()) }) // one order for all: no deadlock
+	fences, err := d.ledger.DispatchAll(ctx, ids, d.ledger.Now())
+	if err != nil {
+		return nil, errors.Join(failed, err)
+	}
+	for _, f := range fences {
+		o := byID[f.Job]
+		delete(byID, f.Job)
+		d.turns.took(o.job.Lane, o.job.Watch)
+		sent = append(sent, o.job.Lane)
+		// A ticket that does not reach the queue is put back by the reconciler.
+		err := d.sendAt(ctx, task.Ticket{Job: f.Job, Epoch: f.Epoch}, o.job.Pool, o.slot.Wait-time.Since(o.at))
+		failed = errors.Join(failed, err)
+	}
+	for _, o := range byID { // another dispatcher was faster
+		failed = errors.Join(failed, d.slots.GiveBack(ctx, o.slot))
+	}
+	return sent, failed
 }
 
 // room is how many tickets may be sent now.
@@ -261,40 +317,30 @@ func (d *Dispatcher) room(ctx context.Context) (int, error) {
 	return room, err
 }
 
-// next hands out one job of a lane; false when it has none or no slot now.
-func (d *Dispatcher) next(ctx context.Context, name string) (bool, error) {
-	now := d.ledger.Now()
-	ready, err := d.ledger.ReadyByWatch(ctx, now, name)
+// next gives a job of a lane with its slot; nil when it has none now.
+func (d *Dispatcher) next(ctx context.Context, name string) (*offer, error) {
+	ready, err := d.ledger.ReadyByWatch(ctx, d.ledger.Now(), name)
 	if err != nil || len(ready) == 0 {
-		return false, err
+		return nil, err
 	}
-	j := d.turns.pick(name, ready)
-	var slot lane.Slot
-	if name != "" {
-		slot, err = d.slots.Reserve(ctx, name, d.params(j))
-		var closed *lane.Closed
-		switch {
-		case errors.As(err, &closed):
-			// Not for longer than a moment: an operator may open it.
-			d.rests.rest(name, min(max(closed.Wait, 0), time.Second))
-			return false, nil
-		case errors.Is(err, lane.ErrNotYet):
-			d.rests.rest(name, slot.Wait-2*d.cfg.Tick)
-			return false, nil
-		case err != nil:
-			return false, err // fail closed: without the limiter nothing goes out
-		}
+	o := &offer{job: d.turns.pick(name, ready), at: time.Now()}
+	if name == "" {
+		return o, nil
 	}
-	fence, err := d.ledger.Dispatch(ctx, j.ID, now)
-	if errors.Is(err, ledger.ErrStale) {
-		return false, d.slots.GiveBack(ctx, slot) // another dispatcher was faster
+	o.slot, err = d.slots.Reserve(ctx, name, d.params(o.job))
+	var closed *lane.Closed
+	switch {
+	case errors.As(err, &closed):
+		// Not for longer than a moment: an operator may open it.
+		d.rests.rest(name, min(max(closed.Wait, 0), time.Second))
+		return nil, nil
+	case errors.Is(err, lane.ErrNotYet):
+		d.rests.rest(name, o.slot.Wait-2*d.cfg.Tick)
+		return nil, nil
+	case err != nil:
+		return nil, err // fail closed: without the limiter nothing goes out
 	}
-	if err != nil {
-		return false, err
-	}
-	d.turns.took(name, j.Watch)
-	// A ticket that does not reach the queue is put back by the reconciler.
-	return true, d.sendAt(ctx, task.Ticket{Job: fence.Job, Epoch: fence.Epoch}, j.Pool, slot.Wait)
+	return o, nil
 }
 
 // sendAt sends a ticket when its slot comes. Only the dispatcher waits.

@@ -1,19 +1,27 @@
 package worker
 
 import (
+	"sync"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
 
-// turns remembers which watch had a lane last.
-type turns map[string]capture.ID
+// turns remembers which watch had a lane last. Safe for concurrent use.
+type turns struct {
+	mu   sync.Mutex
+	last map[string]capture.ID
+}
+
+func newTurns() *turns { return &turns{last: map[string]capture.ID{}} }
 
 // pick chooses among the best jobs of several watches: the highest priority,
 // and among equals the watch whose turn it is, in order of id.
-func (t turns) pick(lane string, ready []ledger.Job) ledger.Job {
-	last := t[lane].String()
+func (t *turns) pick(lane string, ready []ledger.Job) ledger.Job {
+	t.mu.Lock()
+	last := t.last[lane].String()
+	t.mu.Unlock()
 	var first, next *ledger.Job
 	for i := range ready {
 		j := &ready[i]
@@ -35,28 +43,42 @@ func (t turns) pick(lane string, ready []ledger.Job) ledger.Job {
 }
 
 // took notes whose turn it was.
-func (t turns) took(lane string, watch capture.ID) { t[lane] = watch }
+func (t *turns) took(lane string, watch capture.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last[lane] = watch
+}
 
 // rests remembers until when a lane has no slot, so that it is not asked for
-// one at every tick: with ten thousand lanes that is most of the work.
+// one at every tick: with ten thousand lanes that is most of the work. Safe for
+// concurrent use.
 type rests struct {
 	now   func() time.Time
+	mu    sync.Mutex
 	until map[string]time.Time
 }
 
+func newRests(now func() time.Time) *rests { return &rests{now: now, until: map[string]time.Time{}} }
+
 func (r *rests) rest(lane string, d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if d > 0 {
 		r.until[lane] = r.now().Add(d)
 	}
 }
 
 func (r *rests) resting(lane string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	until, ok := r.until[lane]
 	return ok && r.now().Before(until)
 }
 
 // forget drops lanes that have no work any more.
 func (r *rests) forget(live []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(r.until) <= 2*len(live)+100 {
 		return
 	}

@@ -160,7 +160,10 @@ type harm struct {
 
 func (c *chaos) harms() []harm {
 	return []harm{
-		{"two workers are killed", func() { c.killWorker(0); c.killWorker(c.rand.IntN(chaosWorkers)) }},
+		{"two workers are killed", func() {
+			was := append(c.killWorker(0), c.killWorker(1+c.rand.IntN(chaosWorkers-1))...)
+			c.ranAgain(was) // before the next harm, or that would be measured
+		}},
 		{"a dispatcher is killed", func() {
 			d := fmt.Sprintf("d%d", 1+c.rand.IntN(2))
 			c.kill(d)
@@ -197,11 +200,33 @@ func (c *chaos) away(p *faultProxy) {
 	p.start()
 }
 
-func (c *chaos) killWorker(i int) {
+// killWorker gives the jobs that ran there.
+func (c *chaos) killWorker(i int) (was []ledger.Job) {
+	c.t.Helper()
 	name := workerName(i)
+	running, err := c.ledger.Jobs(context.Background(), ledger.JobFilter{State: ledger.Running, Limit: 500})
+	c.must(err)
 	c.kill(name)
+	for _, j := range running {
+		if j.Worker == name {
+			was = append(was, j)
+		}
+	}
 	c.kills[name] = append(c.kills[name], time.Now())
 	c.startWorker(i)
+	return was
+}
+
+// ranAgain waits until jobs have moved on from a dead worker.
+func (c *chaos) ranAgain(was []ledger.Job) {
+	c.t.Helper()
+	for _, w := range was {
+		waitFor(c.t, 2*time.Minute, "a job to run again", func() (bool, string) {
+			j, err := c.ledger.Job(context.Background(), w.ID)
+			c.must(err)
+			return j.State.Final() || j.Epoch > w.Epoch && j.State == ledger.Running, fmt.Sprintf("%s epoch %d: %s", j.State, j.Epoch, j.Error)
+		})
+	}
 }
 
 // killBrowsers ends every Chrome of the fleet, but not its workers.
@@ -305,6 +330,9 @@ func (c *chaos) check() {
 	if n := len(t.reruns); n > 0 {
 		p99 := t.reruns[min(n-1, n*99/100)]
 		c.t.Logf("crash to re-run: %d, median %s, p99 %s", n, t.reruns[n/2].Round(time.Millisecond), p99.Round(time.Millisecond))
+		if most := 30 * time.Second; c.size == chaosFull && p99 > most {
+			c.t.Errorf("crash to re-run takes longer than %s", most)
+		}
 	}
 	report, err := c.a.custody.Monitor(ctx)
 	c.must(err)

@@ -238,17 +238,23 @@ func (f *testFleet) openOwn(dbURL, endpoint string, s3 *s3Access) {
 // run starts one process of the fleet under a name.
 func (f *testFleet) run(name string, args ...string) *process {
 	f.t.Helper()
-	p := &process{Cmd: exec.Command(f.bin, append([]string{"--config", f.config}, args...)...), done: make(chan error, 1)}
-	p.Stdout, p.Stderr, p.Env = &p.out, &p.out, f.env
-	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	f.must(p.Start())
-	go func() { p.done <- p.Wait() }()
+	p := f.begin(f.bin, f.env, append([]string{"--config", f.config}, args...))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if was := f.procs[name]; was != nil {
 		f.old = append(f.old, was)
 	}
 	f.procs[name] = p
+	return p
+}
+
+func (f *testFleet) begin(bin string, env, args []string) *process {
+	f.t.Helper()
+	p := &process{Cmd: exec.Command(bin, args...), done: make(chan error, 1)}
+	p.Stdout, p.Stderr, p.Env = &p.out, &p.out, env
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	f.must(p.Start())
+	go func() { p.done <- p.Wait() }()
 	return p
 }
 
@@ -319,7 +325,9 @@ func (f *testFleet) end() {
 	}
 }
 
-// alive fails the test when a process has ended that nobody killed.
+// alive fails the test when a process has ended that nobody killed. One that
+// could not start because a part was away is started again, as systemd or
+// Kubernetes do.
 func (f *testFleet) alive() {
 	f.t.Helper()
 	f.mu.Lock()
@@ -328,7 +336,14 @@ func (f *testFleet) alive() {
 		select {
 		case err := <-p.done:
 			p.done <- err
-			if !p.killed.Load() {
+			if p.killed.Load() {
+				continue
+			}
+			if p.ProcessState.ExitCode() == exitUnavailable {
+				f.t.Logf("%s was started while a part was away, and is started again: %s", name, tail(p.out.String(), 1))
+				f.procs[name] = f.begin(p.Path, p.Env, p.Args[1:])
+				f.old = append(f.old, p)
+			} else {
 				f.t.Fatalf("%s ended by itself, with %v:\n%s", name, err, tail(p.out.String(), 20))
 			}
 		default:
@@ -391,6 +406,7 @@ func (f *testFleet) states() map[ledger.State]int {
 func (f *testFleet) settle(most time.Duration) {
 	f.t.Helper()
 	waitFor(f.t, most, "every visit to end", func() (bool, string) {
+		f.alive()
 		open, s := 0, f.states()
 		for state, n := range s {
 			if !state.Final() {

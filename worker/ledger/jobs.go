@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,18 +63,23 @@ func (l *Ledger) Ready(ctx context.Context, now time.Time, lane string, limit in
 // lane, the highest priority first: who dispatches lets the watches of one
 // priority take turns. Work of no watch counts as one watch's.
 func (l *Ledger) ReadyByWatch(ctx context.Context, now time.Time, lane string) ([]Job, error) {
-	return all(ctx, l.db, scanJob, `
+	// In two steps: in one, PostgreSQL reads all of a table that it thinks small.
+	ids, err := all(ctx, l.db, func(s scanner) (id any, err error) { var v string; err = s.Scan(&v); return v, err }, `
 		WITH RECURSIVE each (watch) AS (
 			SELECT MIN(watch_id) FROM jobs WHERE state = 'planned' AND lane = $1
 			UNION ALL
 			SELECT (SELECT MIN(j.watch_id) FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id > each.watch)
 			FROM each WHERE each.watch IS NOT NULL
 		)
-		SELECT `+jobColumns+` FROM jobs WHERE id IN (
-			SELECT (SELECT j.id FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id = each.watch
-				AND j.ready_at <= $2 ORDER BY j.priority DESC, j.ready_at, j.id LIMIT 1)
-			FROM each WHERE each.watch IS NOT NULL)
-		ORDER BY priority DESC, ready_at, id`, sqldb.Text(lane), sqldb.Micros(now))
+		SELECT COALESCE((SELECT j.id FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id = each.watch
+			AND j.ready_at <= $2 ORDER BY j.priority DESC, j.ready_at, j.id LIMIT 1), '') FROM each
+		WHERE each.watch IS NOT NULL LIMIT 1000`, sqldb.Text(lane), sqldb.Micros(now))
+	ids = slices.DeleteFunc(ids, func(id any) bool { return id == "" })
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return all(ctx, l.db, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE state = 'planned' AND id IN (`+placeholders(1, len(ids))+`)
+		ORDER BY priority DESC, ready_at, id`, ids...)
 }
 
 // InFlight counts the jobs of each lane that are dispatched or running.
@@ -108,6 +114,38 @@ func (l *Ledger) Dispatch(ctx context.Context, job capture.ID, now time.Time) (F
 		return nil
 	})
 	return j.Fence(), err
+}
+
+// DispatchAll is Dispatch for many jobs in one transaction, which costs little
+// more than one. It gives the fences of those that it dispatched; the others
+// were dispatched by somebody else, or have moved on.
+func (l *Ledger) DispatchAll(ctx context.Context, jobs []capture.ID, now time.Time) ([]Fence, error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	args := []any{sqldb.Micros(now), sqldb.Micros(now.Add(l.cfg.DispatchLease))}
+	for _, id := range jobs {
+		args = append(args, idText(id))
+	}
+	var fences []Fence
+	err := l.tx(ctx, func(t *tx) error {
+		got, err := all(ctx, t, scanJob, `UPDATE jobs SET state = 'dispatched', epoch = epoch + 1,
+			dispatched_at = $1, started_at = 0, lease_until = $2, worker = '', updated_at = $1
+			WHERE id IN (`+placeholders(3, len(jobs))+`) AND state = 'planned' AND ready_at <= $1 RETURNING `+jobColumns, args...)
+		if err != nil {
+			return err
+		}
+		fences = make([]Fence, 0, len(got))
+		for _, j := range got {
+			t.moveJob(j, Planned, Dispatched)
+			fences = append(fences, j.Fence())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return fences, nil
 }
 
 func stale(err error) error {
