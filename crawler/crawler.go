@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strconv"
@@ -83,6 +84,9 @@ type Deps struct {
 	Logins map[string]*Login
 	IDs    *capture.IDSource
 	Now    func() time.Time
+	// Random is in [0,1), for the sample of pages that Chrome looks at although
+	// it taught that it need not. Default math/rand/v2.
+	Random func() float64
 	Log    *slog.Logger
 }
 
@@ -90,7 +94,8 @@ type Deps struct {
 type Crawler struct {
 	cfg Config
 	Deps
-	robots *robotsCache
+	robots  *robotsCache
+	lessons *lessons
 }
 
 // New makes a crawler.
@@ -102,7 +107,10 @@ func New(cfg Config, deps Deps) (*Crawler, error) {
 	if err := errors.Join(deps.checkProxies(), deps.checkLogins()); err != nil {
 		return nil, err
 	}
-	return &Crawler{cfg: cfg, Deps: deps, robots: newRobotsCache()}, nil
+	if deps.Random == nil {
+		deps.Random = rand.Float64
+	}
+	return &Crawler{cfg: cfg, Deps: deps, robots: newRobotsCache(), lessons: newLessons(deps.Random)}, nil
 }
 
 // checkProxies refuses to start rather than to see a page from the wrong

@@ -104,8 +104,12 @@ func (v *visit) judge(ctx context.Context, p site.Page, got *fetch.Result) {
 		reading.Evidence = append(reading.Evidence, got.Evidence...)
 	}
 	why := v.reasonsForChrome(reading)
+	if len(why) == 0 {
+		why = v.weighDoubts(reading)
+	}
 	if len(why) > 0 && v.Renderer != nil {
 		v.render(ctx, why)
+		v.learnFrom(reading, v.res.Reading)
 		if v.res.Reading == nil {
 			// Chrome saw less than the cheap fetch: keep what that one read, and
 			// the outcome that says what Chrome ran into.
