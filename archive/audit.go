@@ -303,7 +303,7 @@ func (u *audit) shared(ctx context.Context, from string) error {
 
 func (u *audit) sharedObject(ctx context.Context, info vault.Info) error {
 	u.r.Objects++
-	sum, _, ok := vault.ParseSharedKey(info.Key)
+	sum, file, ok := vault.ParseSharedKey(info.Key)
 	if !ok {
 		u.differ(NotInManifest, capture.ID{}, info.Key, "this is no key of a shared object")
 		return nil
@@ -325,6 +325,11 @@ func (u *audit) sharedObject(ctx context.Context, info vault.Info) error {
 			return nil
 		}
 		u.differ(NotInManifest, capture.ID{}, info.Key, "no capture that is kept needs it")
+	}
+	if u.o.Deep && file == vault.FilePayload { // the others are read with their captures
+		found, _, err := u.a.check(ctx, catalog.Entry{}, expected{info.Key, info.Version, sum, -1}, false)
+		u.all(found)
+		return err
 	}
 	if !full.SHA256.IsZero() && full.SHA256 != sum {
 		u.differ(WrongBytes, capture.ID{}, info.Key, "its SHA-256 is %s, which is not its name", full.SHA256)

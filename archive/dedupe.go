@@ -125,30 +125,47 @@ func (d *dedupe) list(tmp string, c *capture.Capture, index *warc.Index, p *Pend
 	return nil
 }
 
+// uses is what a capture refers to, as the catalogue keeps it.
+func (p *Pending) uses() []catalog.Use {
+	uses := make([]catalog.Use, len(p.Refers))
+	for i, r := range p.Refers {
+		uses[i] = catalog.Use{SHA256: r.Payload.SHA256, Original: r.Payload.Original}
+	}
+	return uses
+}
+
 // secure makes what a capture refers to stay as long as the capture: it locks
-// the WARC that has it, or, if that is gone, stores the payload by itself.
+// the object that has it, or, if that is gone, stores the payload by itself.
 func (a *Archive) secure(ctx context.Context, p *Pending) error {
-	var uses []catalog.Use
 	done := map[string]error{}
 	for _, r := range p.Refers {
-		err, known := done[r.Payload.Key]
-		if !known {
-			err = a.lockOther(ctx, r.Payload, p.Entry.RetainUntil, p.ID)
-			done[r.Payload.Key] = err
-		}
-		if errors.Is(err, vault.ErrNotFound) {
-			body, ferr := capture.File(filepath.Join(p.dir, r.File))
-			if ferr != nil {
-				return ferr
-			}
-			err = a.storePayload(ctx, r.Payload, body, p.Entry.RetainUntil)
-		}
-		if err != nil {
+		if err := a.secureOne(ctx, p, r, done); err != nil {
 			return fmt.Errorf("what capture %s refers to could not be kept: %w", p.ID, err)
 		}
-		uses = append(uses, catalog.Use{SHA256: r.Payload.SHA256, Original: r.Payload.Original})
 	}
-	return a.Catalog.AddUses(ctx, p.ID, uses)
+	return nil
+}
+
+// secureOne is secure for one payload; done remembers what locking an object
+// gave.
+func (a *Archive) secureOne(ctx context.Context, p *Pending, r referred, done map[string]error) error {
+	// It may lie elsewhere than when the capture was prepared.
+	at, err := a.Catalog.PayloadOf(ctx, r.Payload.Original, r.Payload.SHA256)
+	if err == nil {
+		var known bool
+		if err, known = done[at.Key]; !known {
+			err = a.lockOther(ctx, at, p.Entry.RetainUntil, p.ID)
+			done[at.Key] = err
+		}
+	}
+	if !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, catalog.ErrNotFound) {
+		return err
+	}
+	body, err := capture.File(filepath.Join(p.dir, r.File))
+	if err != nil {
+		return err
+	}
+	return a.storePayload(ctx, r.Payload, body, p.Entry.RetainUntil)
 }
 
 // lockOther locks the WARC of another capture for one that refers to it, with

@@ -196,6 +196,38 @@ func TestWhatWasReferredToIsGoneWhenTheCaptureIsStored(t *testing.T) {
 	w.isWhole(t, p.ID)
 }
 
+// Between preparing and storing, an order may move what a capture refers to.
+func TestWhatWasReferredToHasMovedWhenTheCaptureIsStored(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.rich(), w.rich()
+	w.ingest(t, first)
+	w.ingest(t, second) // needs the payload, so that it is moved
+	p, err := w.open(t).Prepare(t.Context(), w.rich(), seen, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.open(t).Erase(t.Context(), first.ID, "person:ann", "order 7"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := w.vault.Stat(t.Context(), vault.WARCKey(first.ID), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(10 * time.Hour)
+	p.Entry.RetainUntil = w.now.AddDate(1, 0, 0)
+	if _, err := w.open(t).Store(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	w.isWhole(t, p.ID)
+	if after, err := w.vault.Stat(t.Context(), vault.WARCKey(first.ID), ""); err != nil || !after.RetainUntil.Equal(before.RetainUntil) {
+		t.Errorf("what is to be erased was locked for longer, until %s, %v", after.RetainUntil, err)
+	}
+	moved, err := w.vault.Stat(t.Context(), vault.SharedKey(capture.Sum(script), vault.FilePayload), "")
+	if err != nil || moved.RetainUntil.Before(p.Entry.RetainUntil) {
+		t.Errorf("the payload is locked until %s, %v", moved.RetainUntil, err)
+	}
+}
+
 func TestAHoldReachesWhatACaptureRefersTo(t *testing.T) {
 	w := newWorld(t)
 	first, second := w.rich(), w.rich()

@@ -187,17 +187,14 @@ func (a *Archive) record(ctx context.Context, p *Pending, objects []catalog.Arti
 		return Receipt{}, fmt.Errorf("the custody event of capture %s could not be recorded: %w", p.ID, err)
 	}
 	e.Manifest, e.ManifestKey, e.ManifestVersion, e.Event = digest, info.Key, info.Version, receipt.Event.ID.String()
-	if err := a.Catalog.Add(ctx, e, objects); err != nil {
-		return Receipt{}, fmt.Errorf("capture %s is stored, but the catalogue did not take it: %w", p.ID, err)
-	}
 	// From here on later captures may refer to this one.
+	at := slices.IndexFunc(objects, func(o catalog.Artifact) bool { return o.Role == manifest.RoleWARC })
 	payloads := slices.Clone(p.Payloads)
 	for i := range payloads {
-		at := slices.IndexFunc(objects, func(o catalog.Artifact) bool { return o.Role == manifest.RoleWARC })
 		payloads[i].Version = objects[at].Version
 	}
-	if err := a.Catalog.AddPayloads(ctx, payloads); err != nil {
-		return Receipt{}, fmt.Errorf("capture %s is stored, but the catalogue did not take its payloads: %w", p.ID, err)
+	if err := a.Catalog.AddWith(ctx, e, objects, payloads, p.uses()); err != nil {
+		return Receipt{}, fmt.Errorf("capture %s is stored, but the catalogue did not take it: %w", p.ID, err)
 	}
 	return Receipt{ID: p.ID, Manifest: digest, Entry: e, Objects: objects}, nil
 }

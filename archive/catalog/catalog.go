@@ -41,7 +41,16 @@ var qualified = "c." + strings.Join(strings.Fields(strings.ReplaceAll(columns, "
 // Add records a capture and its artifacts in one transaction. Adding the same
 // capture again is harmless; another manifest under its id gives ErrDiffers.
 func (c *Catalog) Add(ctx context.Context, e Entry, artifacts []Artifact) error {
+	return c.AddWith(ctx, e, artifacts, nil, nil)
+}
+
+// AddWith is Add with the payloads that later captures may refer to, and those
+// that this one refers to.
+func (c *Catalog) AddWith(ctx context.Context, e Entry, artifacts []Artifact, payloads []Payload, uses []Use) error {
 	return c.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := errors.Join(addUses(ctx, tx, e.ID, uses), addPayloads(ctx, tx, payloads)); err != nil {
+			return err
+		}
 		res, err := tx.ExecContext(ctx, `INSERT INTO capture (`+columns+`)
 			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25)
 			ON CONFLICT (id) DO NOTHING`,

@@ -11,7 +11,7 @@ import (
 var (
 	ErrNotFound = errors.New("the catalogue has no such entry")
 	// ErrDiffers: another manifest is already recorded under this id.
-	ErrDiffers = errors.New("the catalogue has another manifest under this capture id; run `trawlmark evidence audit`")
+	ErrDiffers = errors.New("the catalogue has another manifest under this capture id; run `trawlmark archive audit`")
 )
 
 // Entry is one capture as the catalogue knows it.
