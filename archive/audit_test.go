@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -365,5 +366,17 @@ func TestAKeeperTellsWhatItFound(t *testing.T) {
 	cancel()
 	if err := k.Run(ctx, time.Hour); err != nil {
 		t.Errorf("a keeper that is stopped gives %v", err)
+	}
+}
+
+func TestEveryDifferenceIsExplained(t *testing.T) {
+	page, err := os.ReadFile("../docs/archive.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range archive.Kinds() {
+		if !strings.Contains(string(page), "`"+string(w)+"`") {
+			t.Errorf("docs/archive.md does not say what to do about %s", w)
+		}
 	}
 }

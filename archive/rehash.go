@@ -35,6 +35,14 @@ const (
 	BadLog         What = "log"              // the custody log itself does not fit
 )
 
+// Kinds lists all of them; docs/archive.md says what to do about each.
+func Kinds() []What {
+	return []What{
+		Missing, WrongBytes, WrongSize, Unlocked, NoHold, Covered, BadManifest, NotInCatalogue, NotInLog, NotInVault, NotInManifest,
+		Differs, NotErased, BadLog,
+	}
+}
+
 // Difference is one thing that is not as it should be.
 type Difference struct {
 	What    What       `json:"what"`
