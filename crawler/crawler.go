@@ -30,6 +30,11 @@ type Config struct {
 	Deadline time.Duration
 	// MaxBody bounds one body, decoded. Default 64 MiB.
 	MaxBody int64
+	// FullLook is how old the previous capture of a listing may be for a visit to
+	// ask only whether it changed: what a not_modified capture refers to must be
+	// there, and a site that always says "not changed" must not be believed for
+	// ever. Default 7 days.
+	FullLook time.Duration
 	// ScreenshotAll sends every listing to Chrome, not only those that need it.
 	ScreenshotAll bool
 	// SpoolDir holds large bodies until Result.Close. Default: the system's
@@ -48,6 +53,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Deadline == 0 {
 		c.Deadline = 90 * time.Second
+	}
+	if c.FullLook == 0 {
+		c.FullLook = 7 * 24 * time.Hour
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = 64 << 20
@@ -153,11 +161,26 @@ type Request struct {
 	Previous *Previous
 }
 
-// Previous lets a visit ask whether anything changed.
+// Previous lets a visit ask whether anything changed (RFC 9110 section 13). If
+// nothing did, the visit ends as not_modified: it costs no Chrome, has no page of
+// its own, and its capture names the previous one's manifest. It is not asked,
+// and the page is looked at in full, when a screenshot is asked for (as a watch
+// does for what it wants fresh evidence of), when the site's policy is render:
+// always, and when the previous capture is older than Config.FullLook.
 type Previous struct {
 	Manifest     capture.Digest
+	Taken        time.Time // of that capture; zero: not known, and not counted
 	ETag         string
 	LastModified string
+}
+
+// conditional is what the previous capture lets this visit ask.
+func (v *visit) conditional() fetch.Conditional {
+	p := v.req.Previous
+	if p == nil || v.req.Screenshot || v.mode() == site.RenderAlways || !p.Taken.IsZero() && v.Now().Sub(p.Taken) > v.cfg.FullLook {
+		return fetch.Conditional{}
+	}
+	return fetch.Conditional{ETag: p.ETag, LastModified: p.LastModified}
 }
 
 // Result is what a visit gave. Close it when the capture is stored.

@@ -14,9 +14,7 @@ func (v *visit) fetch(ctx context.Context) {
 	q := fetch.Request{
 		URL: v.req.URL, UserAgent: v.userAgent(), AcceptLanguage: v.match.Site.Browser.AcceptLanguage,
 		MaxBytes: v.cfg.MaxBody, Session: v.session, NewID: v.IDs.New, Cookies: v.loginCookies(),
-	}
-	if p := v.req.Previous; p != nil && !v.req.Screenshot {
-		q.Conditional = fetch.Conditional{ETag: p.ETag, LastModified: p.LastModified}
+		Conditional: v.conditional(),
 	}
 	one, over, ok := v.pass(ctx)
 	if !ok {
@@ -110,6 +108,11 @@ func (v *visit) judge(ctx context.Context, p site.Page, got *fetch.Result) {
 	if len(why) > 0 && v.Renderer != nil {
 		v.render(ctx, why)
 		v.learnFrom(reading, v.res.Reading)
+		if len(reading.NeedsChrome) > 0 {
+			// The tag is of a page that does not say what the listing is: an
+			// empty frame is never modified.
+			v.res.ETag, v.res.LastModified = "", ""
+		}
 		if v.res.Reading == nil {
 			// Chrome saw less than the cheap fetch: keep what that one read, and
 			// the outcome that says what Chrome ran into.

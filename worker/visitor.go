@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -95,7 +96,11 @@ type Visitor struct {
 	now     func() time.Time
 	log     *slog.Logger
 	kept    *keeper
+	waited  atomic.Int64 // at the gates of lanes, ns
 }
+
+// Waited is how long slots were spent waiting for lanes so far.
+func (v *Visitor) Waited() time.Duration { return time.Duration(v.waited.Load()) }
 
 // VisitorDeps is what a Visitor stands on.
 type VisitorDeps struct {
@@ -244,6 +249,8 @@ func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request,
 			p := polite
 			p.CrawlDelay = crawlDelay
 			p.MaxWait = max(p.MaxWait, 2*p.Floor())
+			began := time.Now()
+			defer func() { v.waited.Add(int64(time.Since(began))) }()
 			return v.lanes.Pass(ctx, job.Lane, p)
 		}
 	}
@@ -255,7 +262,7 @@ func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request,
 		case err != nil:
 			return req, err
 		default:
-			req.Previous = &crawler.Previous{Manifest: prev.Manifest, ETag: prev.ETag, LastModified: prev.LastModified}
+			req.Previous = &crawler.Previous{Manifest: prev.Manifest, Taken: prev.At, ETag: prev.ETag, LastModified: prev.LastModified}
 		}
 	}
 	return req, nil

@@ -231,7 +231,7 @@ func (f *fakeCrawler) Visit(ctx context.Context, q crawler.Request) *crawler.Res
 	if during != nil {
 		during(ctx)
 	}
-	if outcome.Class() == capture.Seen {
+	if outcome.Class() == capture.Seen && outcome != capture.NotModified {
 		res.Reading = &site.Reading{Match: *m, Outcome: outcome, Links: links}
 		if m.Kind == site.KindListing {
 			res.Reading.Listing = &listing.Listing{Site: m.Site.Name, URL: q.URL, Canonical: m.Canonical, ItemID: m.ItemID, Fields: map[listing.FieldName]listing.Choice{

@@ -508,6 +508,8 @@ func (a *app) openCrawler(ctx context.Context, wantChrome bool) (*crawler.Crawle
 	}
 	a.crawler, err = crawler.New(crawler.Config{
 		UserAgent: a.userAgent(), Deadline: a.cfg.Crawler.Deadline.D(), MaxBody: int64(a.cfg.Crawler.MaxBody),
+		// What is referred to must outlive what refers to it.
+		FullLook:      min(7*24*time.Hour, a.cfg.Retention.Untriaged.D()/2),
 		ScreenshotAll: a.cfg.Crawler.ScreenshotAll, SpoolDir: tmp, Software: software(), Worker: a.workerName(),
 	}, deps)
 	return a.crawler, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"html/template"
+	"io"
 	"net/http"
 	"path"
 	"strconv"
@@ -76,10 +77,11 @@ func (m *Market) send(w http.ResponseWriter, r *http.Request, status int, conten
 	h.Set("Content-Type", contentType)
 	h.Set("Vary", "Accept-Encoding, Cookie")
 	if status == http.StatusOK {
-		f := fnv.New64a()
-		f.Write(body)
-		tag := fmt.Sprintf(`W/"%016x"`, f.Sum64())
-		h.Set("ETag", tag)
+		tag := h.Get("ETag")
+		if tag == "" {
+			tag = weakTag(string(body))
+			h.Set("ETag", tag)
+		}
 		h.Set("Cache-Control", "private, no-cache")
 		if r.Header.Get("If-None-Match") == tag {
 			w.WriteHeader(http.StatusNotModified)
@@ -95,6 +97,12 @@ func (m *Market) send(w http.ResponseWriter, r *http.Request, status int, conten
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that left is its own affair
 	}
+}
+
+func weakTag(of string) string {
+	f := fnv.New64a()
+	io.WriteString(f, of)
+	return fmt.Sprintf(`W/"%016x"`, f.Sum64())
 }
 
 func (m *Market) zip(b []byte) []byte {
@@ -190,8 +198,17 @@ func (m *Market) serveItem(w http.ResponseWriter, r *http.Request) {
 	m.serveListing(w, r, wd, l)
 }
 
-// serveListing answers with a listing's page as it should be.
+// serveListing answers with a listing's page as it should be. Its tag is a weak
+// one (RFC 9110 section 8.8.1): the page is the same page when only the shop
+// grew a day older or other goods are recommended. Not so of Script: as with
+// many real shops its tag is the empty frame's, which never changes.
 func (m *Market) serveListing(w http.ResponseWriter, r *http.Request, wd *world, l Listing) {
+	if l.Page != Script {
+		same := l
+		same.Shop.AgeDays = 0
+		_, err := r.Cookie("consent")
+		w.Header().Set("ETag", weakTag(fmt.Sprintf("%s %v %+v", base(r), err == nil, same)))
+	}
 	m.send(w, r, http.StatusOK, "text/html; charset="+l.Charset, m.listingBytes(m.itemPage(r, wd, l)))
 }
 

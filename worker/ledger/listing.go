@@ -61,7 +61,12 @@ const confirmRemoval = 24 * time.Hour
 // next gives the state after a look at the listing at the instant at.
 func (l Listing) next(o capture.Outcome, at time.Time) ListingState {
 	switch o {
-	case capture.Captured, capture.Partial, capture.NotModified:
+	case capture.Captured, capture.Partial:
+		return Active
+	case capture.NotModified:
+		if l.State == Sold || l.State == Unavailable {
+			return l.State // the page that said so has not changed
+		}
 		return Active
 	case capture.Sold:
 		return Sold

@@ -45,9 +45,12 @@ func TestListingLife(t *testing.T) {
 			{12 * time.Hour, capture.Removed, ledger.Removed},
 			{time.Hour, capture.Timeout, ledger.Removed},
 			{time.Hour, capture.Captured, ledger.Active}, // back
-			{time.Hour, capture.Sold, ledger.Sold},
-			{time.Hour, capture.Unavailable, ledger.Unavailable},
 			{time.Hour, capture.NotModified, ledger.Active},
+			{time.Hour, capture.Sold, ledger.Sold},
+			{time.Hour, capture.NotModified, ledger.Sold}, // the page still says so
+			{time.Hour, capture.Unavailable, ledger.Unavailable},
+			{time.Hour, capture.NotModified, ledger.Unavailable},
+			{time.Hour, capture.Captured, ledger.Active},
 		} {
 			w.clock.forward(s.after)
 			done, _ := w.look(1, s.outcome, nil)
