@@ -147,12 +147,15 @@ type custodyLine struct {
 	ID      capture.ID        `json:"event"`
 }
 
-// Detail is the details as one line.
+// Detail is the details as one line, as far as people read them; the event
+// itself has all of them.
 func (l custodyLine) Detail() string {
 	var parts []string
 	for k, v := range l.Details {
 		switch {
-		case v == "" || k == "tile":
+		case v == "" || k == "tile", l.Type == custody.Exported && slices.Contains([]string{"bytes", "case", "contents", "export", "format"}, k):
+		case k == "package":
+			parts = append(parts, "package sha256 "+clip(v, 16)+"…")
 		case k == "role":
 			tile, _ := strconv.Atoi(l.Details["tile"])
 			parts = append(parts, fileRole(v, tile))
