@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -94,6 +95,34 @@ func exampleArgs(line string) []string {
 		args = append(args, word.String())
 	}
 	return args
+}
+
+// What the pages for operators tell people to type can be typed.
+func TestPagesNameCommandsThatExist(t *testing.T) {
+	n := 0
+	for _, page := range []string{"../../docs/operating.md", "../../docs/scoring.md", "../../docs/walk.md", "../../README.md", "../../deploy/compose/compose.yaml", "../../deploy/kubernetes/base/console.yaml"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("(?m)(?:`|^|-- )(?:bin/)?(trawlmark [a-z][^`\n#]*)").FindAllStringSubmatch(string(text), -1) {
+			args := exampleArgs(strings.TrimSpace(m[1]))
+			n++
+			c, _, err := quietRoot().Find(args)
+			if err != nil || c.Parent() == nil {
+				t.Errorf("%s: there is no %q", page, m[1])
+				continue
+			}
+			for _, a := range args {
+				if name, ok := strings.CutPrefix(a, "--"); ok && c.Flag(strings.SplitN(name, "=", 2)[0]) == nil && c.InheritedFlags().Lookup(name) == nil && name != "help" {
+					t.Errorf("%s: %q has no flag %s", page, m[1], a)
+				}
+			}
+		}
+	}
+	if n < 25 {
+		t.Errorf("only %d commands were found", n)
+	}
 }
 
 func quietRoot() *cobra.Command {

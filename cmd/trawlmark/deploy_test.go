@@ -256,7 +256,7 @@ func environment(t *testing.T) func(name string) bool {
 	return func(name string) bool { return asked[name] || tsa.MatchString(name) }
 }
 
-var envName = regexp.MustCompile(`TRAWLMARK_[A-Z0-9_<>]*[A-Z0-9>]`)
+var envName = regexp.MustCompile(`TRAWLMARK_(?:TSA_<NAME>_PASSWORD|[A-Z0-9_]*[A-Z0-9])`)
 
 func TestDeployNamesVariablesThatExist(t *testing.T) {
 	known := environment(t)
