@@ -114,7 +114,7 @@ func (v *visit) rendered(got *render.Result) site.Page {
 // refusedOr gives blocked_address when the guard refused the page itself:
 // Chrome only sees a proxy that did not connect.
 func (v *visit) refusedOr(o capture.Outcome) capture.Outcome {
-	main := v.cap.Main()
+	main := v.lastMain()
 	if main != nil && main.Status != 0 && o != capture.ConnectFailed {
 		return o
 	}
@@ -125,6 +125,17 @@ func (v *visit) refusedOr(o capture.Outcome) capture.Outcome {
 		}
 	}
 	return o
+}
+
+// lastMain is the last request for the page, answered or not: a redirect that
+// was answered may have led to what was refused.
+func (v *visit) lastMain() *capture.Exchange {
+	for i := len(v.cap.Exchanges) - 1; i >= 0; i-- {
+		if e := v.cap.Exchanges[i]; e.Main {
+			return e
+		}
+	}
+	return nil
 }
 
 func hostOf(target string) string {
