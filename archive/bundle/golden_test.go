@@ -14,6 +14,7 @@ var update = flag.Bool("update", false, "write a new example package for cmd/tra
 // and by today's script. It is written anew only when the format gets another
 // version.
 func TestThePackageOfSomeTimeAgoVerifies(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join("..", "..", "cmd", "trawlmark-verify", "testdata")
 	zipName, trustName := filepath.Join(dir, "example.zip"), filepath.Join(dir, "trust.txt")
 	if *update {

@@ -190,6 +190,7 @@ func structural(r *rand.Rand, b []byte, l loose) mutant {
 
 // No mutant passes, and the layer that is named is the one that was hit.
 func TestMutantsAreRefusedByTheLayerThatWasHit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	in := w.input(2)
 	in.Captures = in.Captures[1:] // the one with a lower bound in time

@@ -92,6 +92,7 @@ func trustFile(t *testing.T, trust Trust) string {
 }
 
 func TestTheScriptPassesWithAShellOpensslAndCoreutilsAlone(t *testing.T) {
+	t.Parallel()
 	sh, path := bareShell(t)
 	w := newWorld(t)
 	b, _ := w.write(w.input(2))
@@ -127,6 +128,7 @@ func TestTheScriptPassesWithAShellOpensslAndCoreutilsAlone(t *testing.T) {
 // Every file is changed in the middle, with SHA256SUMS made right again, and
 // once without: both are found, and by their layers.
 func TestTheScriptFindsEveryChange(t *testing.T) {
+	t.Parallel()
 	sh, path := bareShell(t)
 	w := newWorld(t)
 	b, _ := w.write(w.input(1))
@@ -192,6 +194,7 @@ func readAll(t *testing.T, b []byte) map[string][]byte {
 
 // A verifier that knows the log's first key only follows the rotation.
 func TestARotationLeadsFromTheOldKeyToTheNew(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	store := &custody.Mem{}
 	w.openLog(store)

@@ -186,13 +186,9 @@ func packWACZ(in Input, m *manifest.Manifest, title string, src Source, index *w
 		sources = append(sources, inMemory(p.b))
 	}
 	box := layout(members)
-	return func(ctx context.Context) (io.ReadCloser, error) {
-		r, w := io.Pipe()
-		go func() {
-			w.CloseWithError(box.copyInto(ctx, w, func(i int) Source { return sources[i] }))
-		}()
-		return r, nil
-	}, nil
+	return Piped(func(ctx context.Context, w io.Writer) error {
+		return box.copyInto(ctx, w, func(i int) Source { return sources[i] })
+	}), nil
 }
 
 // indexWARC reads a WARC once: its index, and what it is known by.

@@ -128,6 +128,35 @@ func endRecords(n int, at, size int64) []byte {
 // into a package is read twice, to hash it and to write it.
 type Source func(ctx context.Context) (io.ReadCloser, error)
 
+// Piped makes a source of something that writes. Closing what it gives calls
+// the writer off and waits for it: nothing goes on behind the reader's back.
+func Piped(write func(ctx context.Context, w io.Writer) error) Source {
+	return func(ctx context.Context) (io.ReadCloser, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		r, w := io.Pipe()
+		p := &piped{PipeReader: r, cancel: cancel, done: make(chan struct{})}
+		go func() {
+			defer close(p.done)
+			w.CloseWithError(write(ctx, w))
+		}()
+		return p, nil
+	}
+}
+
+type piped struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// Close implements io.Closer.
+func (p *piped) Close() error {
+	p.cancel()
+	err := p.PipeReader.Close()
+	<-p.done
+	return err
+}
+
 // copyInto writes a container; the sources are those of its members.
 func (c *container) copyInto(ctx context.Context, w io.Writer, from func(i int) Source) error {
 	for i, m := range c.members {

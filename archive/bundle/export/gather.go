@@ -165,11 +165,7 @@ func (g *gathering) open(_ context.Context, a manifest.Artifact) bundle.Source {
 
 // whole makes a WARC whole each time it is read.
 func (g *gathering) whole(id capture.ID) bundle.Source {
-	return func(ctx context.Context) (io.ReadCloser, error) {
-		r, w := io.Pipe()
-		go func() { w.CloseWithError(g.Whole(ctx, id, w)) }()
-		return r, nil
-	}
+	return bundle.Piped(func(ctx context.Context, w io.Writer) error { return g.Whole(ctx, id, w) })
 }
 
 // seal finds the first stamped checkpoint over a capture; while there is none
