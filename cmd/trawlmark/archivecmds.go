@@ -69,7 +69,7 @@ func (d *differences) verdict(n int64) error {
 	if n == 0 {
 		return nil
 	}
-	return tamperError{fmt.Errorf("%d differences were found; each is named above, docs/operating.md says what to do about which", n)}
+	return tamperError{fmt.Errorf("%d differences were found; each is named above, docs/archive.md says what to do about which", n)}
 }
 
 func archiveAudit(g *globals) *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,11 @@ func TestExpiryOnTheRealStorage(t *testing.T) {
 	}
 	if _, err := a.custody.Sequence(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	gone, err := collect(t.Context(), a, r.ID)
+	var out strings.Builder
+	if gone.print(&out); err != nil || gone.Manifest != nil || !strings.Contains(out.String(), "erased by order") || !strings.Contains(out.String(), "decision=erase") {
+		t.Errorf("what is shown of it: %v\n%s", err, out.String())
 	}
 	report, err := arch.Audit(t.Context(), a.custody, archive.AuditOptions{Found: func(d archive.Difference) { t.Errorf("%+v", d) }})
 	if err != nil || report.Gone != 1 || report.LogEntries < 3 {

@@ -114,7 +114,7 @@ type shown struct {
 	Objects  []catalog.Artifact `json:"objects"`
 	Sealed   archive.Sealed     `json:"sealed"`
 	Custody  []custodyLine      `json:"custody"`
-	Manifest *manifest.Manifest `json:"manifest"`
+	Manifest *manifest.Manifest `json:"manifest"` // null of a capture that is gone
 }
 
 type custodyLine struct {
@@ -161,13 +161,17 @@ func collect(ctx context.Context, a *app, id capture.ID) (shown, error) {
 	if s.Objects, err = a.catalog.Artifacts(ctx, id); err != nil {
 		return s, err
 	}
-	if s.Manifest, _, err = arch.Manifest(ctx, id); err != nil {
-		if errors.Is(err, archive.ErrTampered) {
-			return s, tamperError{err}
-		}
+	var after *capture.Anchor
+	switch s.Manifest, _, err = arch.Manifest(ctx, id); {
+	case errors.Is(err, archive.ErrTampered):
+		return s, tamperError{err}
+	case errors.Is(err, archive.ErrGone): // that it was there can still be shown
+	case err != nil:
 		return s, err
+	default:
+		after = anchorOf(s.Manifest)
 	}
-	if s.Sealed, err = a.notary.Sealed(ctx, id, anchorOf(s.Manifest)); err != nil {
+	if s.Sealed, err = a.notary.Sealed(ctx, id, after); err != nil {
 		return s, err
 	}
 	rows, err := a.custody.About(ctx, custody.Subject{Capture: id})
@@ -223,12 +227,21 @@ func (s shown) print(w io.Writer) {
 	row("seller", e.Seller)
 	row("clock", timeText(e.Started)+" to "+timeText(e.Finished)+" (this machine's)")
 	row("proved", between(s.Sealed))
+	if e.State != catalog.Kept {
+		row("gone", map[catalog.State]string{
+			catalog.Expired: "its retention has ended; its files are deleted", catalog.Erased: "it was erased by order; its files are deleted",
+		}[e.State])
+	}
 	row("locked", "until "+timeText(e.RetainUntil)+map[bool]string{true: ", and under legal hold", false: ""}[e.Held])
-	if m := s.Manifest.Main; m != nil {
+	m := s.Manifest
+	if m == nil {
+		m = &manifest.Manifest{}
+	}
+	if m := m.Main; m != nil {
 		row("server", fmt.Sprintf("%s port %d, %s, status %d", m.IP, m.Port, m.Protocol, m.Status))
 	}
 	row("manifest", "sha256:"+e.Manifest.String())
-	for _, m := range s.Manifest.Missing {
+	for _, m := range m.Missing {
 		row("missing", m.What+" "+m.URL+": "+m.Reason)
 	}
 	fmt.Fprintln(w)

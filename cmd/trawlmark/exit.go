@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/sqldb"
 	"github.com/trawlmark/trawlmark/archive/vault"
@@ -75,7 +76,7 @@ func classify(err error) int {
 		return exitPartly
 	case errors.As(err, &key):
 		return exitConfig
-	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, vault.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
+	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, vault.ErrNotFound), errors.Is(err, ledger.ErrNotFound), errors.Is(err, archive.ErrGone):
 		return exitNotFound
 	case as[missingPart](err), errors.Is(err, vault.ErrUnavailable), errors.Is(err, sqldb.ErrUnavailable):
 		return exitUnavailable
