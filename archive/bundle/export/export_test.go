@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -334,7 +335,10 @@ func TestEveryFaultOfTheStorageEndsTheExport(t *testing.T) {
 	faults := 0
 	for at := range 80 {
 		n, what := 0, ""
+		var mu sync.Mutex // the log publishes several objects at once
 		w.vault.Fail = func(op, key string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if n++; n == at+1 {
 				what = op + " " + key
 				return injected
