@@ -81,7 +81,7 @@ func (s *Server) casePage(ctx context.Context, r *http.Request, _ Person) (any, 
 func (s *Server) openNow(ctx context.Context, id string) (catalog.Case, error) {
 	k, err := s.Matters.Case(ctx, id)
 	if err == nil && !k.Closed.IsZero() {
-		err = conflict{errors.New("The case is closed. Open another one.")}
+		err = conflict{sentence("The case is closed. Open another one.")}
 	}
 	return k, err
 }
@@ -212,7 +212,7 @@ func (s *Server) packageFile(w http.ResponseWriter, r *http.Request, who Person)
 	case q.To == "" || q.Purpose == "" || len(q.To) > 1000 || len(q.Purpose) > 4000:
 		return bad("Say for whom the package is, and why: both go on record and into it.")
 	case k.Captures == 0:
-		return conflict{errors.New("The case has no captures yet.")}
+		return conflict{sentence("The case has no captures yet.")}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), downloadTime)
 	defer cancel()
@@ -220,7 +220,7 @@ func (s *Server) packageFile(w http.ResponseWriter, r *http.Request, who Person)
 	case s.packing <- struct{}{}:
 		defer func() { <-s.packing }()
 	default:
-		return conflict{errors.New("Another package is being made. Try again when it is done.")}
+		return conflict{sentence("Another package is being made. Try again when it is done.")}
 	}
 	// The socket's clock is the real one, whatever ours is. Not every writer has deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(downloadTime))

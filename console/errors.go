@@ -17,7 +17,21 @@ import (
 // badRequest is an error of the one who asked: its text goes back as it is.
 type badRequest struct{ error }
 
-func bad(text string) error { return badRequest{errors.New(text)} }
+func bad(text string) error { return badRequest{sentence(text)} }
+
+// sentence is an error that is shown to people as it is: a whole sentence.
+type sentence string
+
+func (s sentence) Error() string { return string(s) }
+
+// unrecorded: something was done, and the custody log did not take it.
+type unrecorded struct {
+	what string
+	err  error
+}
+
+func (u unrecorded) Error() string { return u.what + ": " + u.err.Error() }
+func (u unrecorded) Unwrap() error { return u.err }
 
 // conflict is something that cannot be done as things are.
 type conflict struct{ error }
@@ -67,6 +81,9 @@ func answerTo(err error) answer {
 	_, isBad := errors.AsType[badRequest](err)
 	_, isConflict := errors.AsType[conflict](err)
 	_, isBig := errors.AsType[tooBig](err)
+	if u, ok := errors.AsType[unrecorded](err); ok {
+		return answer{http.StatusServiceUnavailable, u.what + ", but the custody log did not take it on record. Tell whoever runs Trawlmark: the log of the console has what is missing."}
+	}
 	switch {
 	case isBad:
 		return answer{http.StatusBadRequest, err.Error()}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -168,7 +167,7 @@ func (s *Server) sourcePage(ctx context.Context, r *http.Request, who Person) (a
 		return nil, err
 	}
 	if bytes.HasPrefix(b, []byte{0x1f, 0x8b}) || bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
-		return nil, tooBig{errors.New("This text is stored compressed and cannot be shown here. Download it.")}
+		return nil, tooBig{sentence("This text is stored compressed and cannot be shown here. Download it.")}
 	}
 	if int64(len(b)) > s.cfg.MaxSource {
 		m.Cut = int64(len(b)) - s.cfg.MaxSource

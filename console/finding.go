@@ -377,6 +377,12 @@ func (s *Server) write(ctx context.Context, id capture.ID, d ledger.Decision) (l
 	if err != nil {
 		return f, err
 	}
-	return f, s.Evidence.Note(ctx, custody.Decided, d.By, custody.Subject{Capture: f.Capture},
+	err = s.Evidence.Note(ctx, custody.Decided, d.By, custody.Subject{Capture: f.Capture},
 		map[string]string{"finding": f.ID.String(), "state": string(d.State), "label": d.Label})
+	if err != nil {
+		s.Log.Error("a decision stands without its custody event", "finding", f.ID.String(), "capture", f.Capture.String(), "state", string(d.State),
+			"label", d.Label, "by", d.By, "at", f.DecidedAt, "error", err)
+		return f, unrecorded{"The decision is taken", err}
+	}
+	return f, nil
 }

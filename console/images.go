@@ -5,7 +5,6 @@ import (
 	"container/list"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -103,7 +102,7 @@ func (s *Server) artifact(ctx context.Context, r *http.Request) (capture.ID, cat
 // its digest is right before the first byte is used.
 func (s *Server) whole(ctx context.Context, who Person, id capture.ID, a catalog.Artifact, how custody.Type, limit int64) ([]byte, error) {
 	if a.Bytes > limit {
-		return nil, tooBig{fmt.Errorf("This file has %s, more than the %s that are shown here. Download it.", bytesText(a.Bytes), bytesText(limit))}
+		return nil, tooBig{sentence(fmt.Sprintf("This file has %s, more than the %s that are shown here. Download it.", bytesText(a.Bytes), bytesText(limit)))}
 	}
 	rc, _, err := s.Evidence.Open(ctx, id, a.Role, a.Tile, who.Actor(), how)
 	if err != nil {
@@ -115,7 +114,7 @@ func (s *Server) whole(ctx context.Context, who Person, id capture.ID, a catalog
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, tooBig{errors.New("The stored file is larger than the catalogue says.")}
+		return nil, tooBig{sentence("The stored file is larger than the catalogue says.")}
 	}
 	return b, nil
 }
@@ -142,7 +141,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request, who Person) error
 	}
 	b, err := s.whole(ctx, who, id, a, custody.Viewed, s.cfg.MaxImage)
 	if err == nil && !strings.HasPrefix(string(b[:min(len(b), len(magic))]), magic) {
-		err = tooBig{errors.New("This file says it is a picture, but is none. Download it to look at it.")}
+		err = tooBig{sentence("This file says it is a picture, but is none. Download it to look at it.")}
 	}
 	if err != nil {
 		h.Del("ETag")
@@ -217,7 +216,7 @@ func (s *Server) makeThumb(ctx context.Context, who Person, id capture.ID, a cat
 	}
 	small, err := shrink(b, a.MediaType)
 	if err != nil {
-		return nil, tooBig{fmt.Errorf("No small picture can be made of this screenshot: %w", err)}
+		return nil, tooBig{sentence("No small picture can be made of this screenshot: " + err.Error())}
 	}
 	s.thumbs.put(a.SHA256, small)
 	return small, nil

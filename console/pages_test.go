@@ -241,6 +241,27 @@ func TestNothingUnrecordedIsGiven(t *testing.T) {
 	}
 }
 
+// TestDecisionsThatAreNotOnRecordAreSaid: the decision stands, and nobody is
+// told that all is well.
+func TestDecisionsThatAreNotOnRecordAreSaid(t *testing.T) {
+	w := newWorld(t)
+	f := w.found("7", "Belvoir", 0.9)
+	b := w.as(Analyst)
+	w.vault.Fail = func(op, _ string) error {
+		if op == vault.OpPut {
+			return vault.ErrUnavailable
+		}
+		return nil
+	}
+	r := b.post("/findings/"+f.ID.String()+"/decision", url.Values{"choice": {"counterfeit"}, "version": {"0"}})
+	if r.Code != http.StatusServiceUnavailable || !strings.Contains(r.Body.String(), "The decision is taken, but the custody log did not take it") {
+		t.Errorf("got %d: %s", r.Code, r.Body)
+	}
+	if got := must(w.ledger.Finding(t.Context(), f.ID))(t); got.State != ledger.Confirmed {
+		t.Errorf("the finding is %s", got.State)
+	}
+}
+
 func TestTamperedBytesAreNotShown(t *testing.T) {
 	w := newWorld(t)
 	e := w.captured("7", "Belvoir")

@@ -197,7 +197,7 @@ func input(r *http.Request) (url.Values, error) {
 			return nil, bad("Send application/json.")
 		}
 		if err := r.ParseForm(); err != nil {
-			return nil, badRequest{errors.New("The form could not be read; it may be too long.")}
+			return nil, badRequest{sentence("The form could not be read; it may be too long.")}
 		}
 		return r.PostForm, nil
 	}

@@ -88,7 +88,7 @@ func (s *Server) signInAPI(w http.ResponseWriter, r *http.Request, _ Person) err
 	})
 }
 
-var errLink = errors.New("This link was used already, or the console was started again since. The terminal shows the newest one.")
+var errLink = error(sentence("This link was used already, or the console was started again since. The terminal shows the newest one."))
 
 // useLink takes the one-time sign-in. It is good while there are no accounts,
 // from this machine alone.

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -141,7 +140,7 @@ func (s *Server) watchAct(ctx context.Context, r *http.Request, in url.Values, w
 		return nil, "", bad(fmt.Sprintf("%q is nothing that can be done to a watch: want pause, resume or run.", clip(verb, 40)))
 	}
 	if err != nil && answerTo(err).status == http.StatusInternalServerError && verb == "run" {
-		err = badRequest{errors.Join(errors.New("The watch could not be fired"), err)} // a site or term that is wrong: its own words help
+		err = badRequest{sentence("The watch could not be fired: " + err.Error())} // a site or term that is wrong: its own words help
 	}
 	if err != nil {
 		return nil, "", err
