@@ -26,7 +26,7 @@ type market struct {
 	ids     *capture.IDSource
 }
 
-func newMarket(t *testing.T, withChrome bool, cfg markettest.Config, ccfg crawler.Config) *market {
+func newMarket(t testing.TB, withChrome bool, cfg markettest.Config, ccfg crawler.Config) *market {
 	t.Helper()
 	srv, err := markettest.Start(cfg)
 	if err != nil {
