@@ -114,7 +114,7 @@ func diagnose(ctx context.Context, a *app) []check {
 		}
 		return fmt.Sprintf("%s, %d entries, stamped now", a.custody.Origin(), c.Size), nil
 	})
-	try("Chrome", "install it (deploy/setup.sh run, or apt-get install chromium) or set TRAWLMARK_a.chrome to its binary", func() (string, error) {
+	try("Chrome", "install it (deploy/setup.sh run, or apt-get install chromium) or set TRAWLMARK_CHROME to its binary", func() (string, error) {
 		_, err := a.openRenderer(ctx)
 		if err != nil {
 			return "", err
