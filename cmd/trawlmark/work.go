@@ -198,8 +198,7 @@ func laneCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "lane", Short: "Look at the lanes, stop one, let it go on"}
 	c.AddCommand(laneList(g),
 		laneAct(g, "pause", "paused", "Stop a lane: no worker asks its sites anything until resume", (*ledger.Ledger).PauseLane),
-		laneAct(g, "resume", "resumed", "End a pause", (*ledger.Ledger).ResumeLane),
-		laneAct(g, "open", "opened", "Lift a penalty before its time (the site asked for it)", (*ledger.Ledger).OpenLane))
+		laneAct(g, "resume", "resumed", "End a pause", (*ledger.Ledger).ResumeLane))
 	return c
 }
 
