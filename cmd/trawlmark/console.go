@@ -135,11 +135,15 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case link != "":
-		fmt.Fprintf(a.s.out, "console: http://%s/\n  sign in once as admin: %s\n", a.cfg.Console.Listen, link)
-	default:
-		fmt.Fprintf(a.s.out, "console: http://%s/\n", a.cfg.Console.Listen)
+	at := a.s.getenv(consoleURLName)
+	if at == "" {
+		at = "http://" + a.cfg.Console.Listen + "/"
+	}
+	fmt.Fprintf(a.s.out, "console: %s\n", at)
+	if link != "" {
+		fmt.Fprintf(a.s.out, "  sign in once as admin: %s\n", link)
+	} else if all, err := console.OpenAccounts(a.accountsFile(), rand.Reader, a.now).List(); err == nil && len(all) == 0 {
+		fmt.Fprintln(a.s.out, "  there is no account yet: trawlmark console user add NAME --role admin")
 	}
 	return srv.Handler(), nil
 }
