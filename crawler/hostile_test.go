@@ -201,6 +201,7 @@ func escape(s string) string {
 }
 
 func TestChromeIsNotLedInside(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("-short: a visit by Chrome for every way in")
 	}

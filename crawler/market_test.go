@@ -87,6 +87,7 @@ func (m *market) visit(ctx context.Context, l markettest.Listing, screenshot boo
 // Every page of the marketplace that costs no more than a page ends in the
 // outcome it is made for, and what it shows is read from it.
 func TestEveryListingEndsInItsOutcome(t *testing.T) {
+	t.Parallel() // it mostly waits
 	m := newMarket(t, true, markettest.Config{CrawlDelay: -1, Throttles: 1, FirstByte: 100 * time.Millisecond}, crawler.Config{})
 	for _, l := range m.Listings() {
 		if costly[l.Fault] {
@@ -114,6 +115,7 @@ var inBrowser = map[markettest.Fault]bool{
 }
 
 func TestFaultsEndBounded(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("-short: pages that never end take their deadline each")
 	}
