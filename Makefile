@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export TRAWLMARK_NPM := $(CURDIR)/.npm
 
-.PHONY: help demo build test check bench fuzz lint e2e truth clean setup
+.PHONY: help demo build test check bench chaos soak fuzz lint e2e truth clean setup
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,15 @@ check: ## formatting and vet
 bench: ## benchmarks; each prints ratios against a floor measured in the same run
 	@deploy/setup.sh run
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+chaos: ## 10,000 visits and 500 captures while everything dies (TRAWLMARK_CHAOS_SEED=n repeats a run); hours
+	@deploy/setup.sh test
+	TRAWLMARK_CHAOS=full $(GO) test -count=1 -v -timeout 4h -run 'TestFleetLosesNothingWhateverDies' ./cmd/trawlmark
+
+SOAK ?= 1h
+soak: ## a fleet at work for SOAK (1h): nothing grows, nothing piles up
+	@deploy/setup.sh test
+	TRAWLMARK_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 48h -run 'TestFleetSoak' ./cmd/trawlmark
 
 truth: ## reading of real saved pages against their truth, a table per site and field
 	$(GO) test -count=1 -v -run 'TestTruth' ./crawler/site ./crawler/listing

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,35 @@ func TestFleetIsPoliteByTheTargetsOwnLog(t *testing.T) {
 	f.checkGaps(lanes)
 	f.checkRetryAfter(lanes[3])
 	f.checkGaps(lanes)
+	f.terminate(90 * time.Second)
+	f.checkSlots()
+}
+
+// checkSlots: of the workers' slot time less than 1 % was spent waiting for a
+// lane; they say so when they have drained.
+func (f *testFleet) checkSlots() {
+	f.t.Helper()
+	var slots, waited time.Duration
+	for name, p := range f.procs {
+		i := strings.LastIndex(p.out.String(), `msg="worker drained"`)
+		if i < 0 {
+			continue
+		}
+		line, _, _ := strings.Cut(p.out.String()[i:], "\n")
+		for key, sum := range map[string]*time.Duration{"slot_time=": &slots, "waited_for_lanes=": &waited} {
+			_, v, _ := strings.Cut(line, key)
+			v, _, _ = strings.Cut(v, " ")
+			d, err := time.ParseDuration(v)
+			if err != nil {
+				f.t.Fatalf("%s: %q: %v", name, line, err)
+			}
+			*sum += d
+		}
+	}
+	f.t.Logf("slots waited for lanes %s of %s: %.2f %%", waited.Round(time.Millisecond), slots.Round(time.Second), 100*waited.Seconds()/slots.Seconds())
+	if slots == 0 || waited*100 > slots {
+		f.t.Errorf("more than 1 %% of %s slot time was spent waiting for lanes: %s", slots, waited)
+	}
 }
 
 // pages are the requests for pages of a lane, in order.

@@ -227,6 +227,7 @@ func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q t
 	if v != nil {
 		handlers[task.HTTP], handlers[task.Browser] = v.Handle, v.Handle
 	}
+	began := time.Now()
 	servers, sctx := errgroup.WithContext(ctx)
 	for _, p := range pools {
 		h := handlers[p]
@@ -245,10 +246,20 @@ func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q t
 			dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Worker.Drain.D())
 			defer cancel()
 			v.Drain(dctx)
+			all := time.Since(began) * time.Duration(slots[task.HTTP]*on(pools, task.HTTP)+slots[task.Browser]*on(pools, task.Browser))
+			a.log.Info("worker drained", "slot_time", all.String(), "waited_for_lanes", v.Waited().String())
 		}
 		return err
 	})
 	return nil
+}
+
+// on is 1 when a pool is among pools.
+func on(pools []string, pool string) int {
+	if slices.Contains(pools, pool) {
+		return 1
+	}
+	return 0
 }
 
 func (a *app) openVisitor(ctx context.Context, cfg worker.Config, limiter *lane.Limiter) (*worker.Visitor, error) {
