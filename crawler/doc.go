@@ -7,6 +7,8 @@
 // Invariants:
 //   - Every connection of a visit leaves through one egress session, Chrome's
 //     too, and what the session refused or resolved stands in the capture.
+//   - A site that names a proxy is visited through that proxy or not at all.
+//   - No cookie value of a login profile is in a capture or a reading.
 //   - HTTP comes first; Chrome is asked when the site says so or when the cheap
 //     fetch shows why, and the reasons stand in the capture's policy.
 //   - Whatever was seen is in the capture, also when the visit failed.

@@ -109,18 +109,27 @@ func (c loginCookie) check() error {
 	plain := func(s string) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' || r == ',' })
 	}
-	value := strings.ReplaceAll(strings.ReplaceAll(c.value, " ", ""), ",", "") // which browsers take
 	switch {
 	case c.name == "" || !plain(c.name) || strings.Contains(c.name, "="):
 		return errors.New("its name is none")
-	case !plain(value):
-		return errors.New("its value has a character that no cookie can have")
+	case !plain(unquoted(c.value)) || strings.ContainsAny(unquoted(c.value), `"\`):
+		// Browsers send more than RFC 6265 section 4.1.1 allows; net/http would
+		// send something else than they do.
+		return errors.New("its value has a blank, a comma, a quote, a backslash or worse, which no cookie can have: remove it")
 	case len(c.name)+len(c.value) > maxCookie:
 		return fmt.Errorf("it is longer than %d bytes", maxCookie)
 	case !strings.HasPrefix(c.path, "/") || !plain(c.path):
 		return errors.New("its path does not begin with / or has a character that no path can have")
 	}
 	return nil
+}
+
+// unquoted takes the pair of quotes away that a value may stand in.
+func unquoted(value string) string {
+	if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+		return value[1 : len(value)-1]
+	}
+	return value
 }
 
 func (c loginCookie) expired(now time.Time) bool {
@@ -144,10 +153,8 @@ func (v *visit) loginCookies() []*http.Cookie {
 		if c.expired(v.Now()) || host != c.domain && (c.hostOnly || !strings.HasSuffix(host, "."+c.domain)) {
 			continue
 		}
-		h := &http.Cookie{Name: c.name, Value: c.value, Path: c.path, Secure: c.secure, HttpOnly: c.httpOnly}
-		if len(c.value) > 1 && c.value[0] == '"' && c.value[len(c.value)-1] == '"' {
-			h.Value, h.Quoted = c.value[1:len(c.value)-1], true
-		}
+		h := &http.Cookie{Name: c.name, Value: unquoted(c.value), Path: c.path, Secure: c.secure, HttpOnly: c.httpOnly}
+		h.Quoted = h.Value != c.value
 		if !c.hostOnly {
 			h.Domain = c.domain
 		}

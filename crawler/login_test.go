@@ -205,6 +205,8 @@ func TestCookieFilesThatAreRefused(t *testing.T) {
 		{"no JSON", `[{"name": hush-hush}]`, "not a JSON list"},
 		{"no domain", `[{"name": "a", "value": "hush-hush"}]`, "cookie 1 needs name, value and domain"},
 		{"a value that ends the field", `[{"name": "a", "value": "hush-hush\r\nX: y", "domain": "shop.example"}]`, "cookie 1: its value"},
+		{"a value with a blank", line("shop.example", "a", "hush hush"), "cookie 1: its value"},
+		{"a value with a quote", line("shop.example", "a", `hush"hush`), "cookie 1: its value"},
 		{"a name that is a pair", `[{"name": "a=b", "value": "hush-hush", "domain": "shop.example"}]`, "cookie 1: its name"},
 		{"a bad path", `[{"name": "a", "value": "hush-hush", "domain": "shop.example", "path": "x"}]`, "cookie 1: its path"},
 		{"too long", line("shop.example", "a", "hush-hush"+strings.Repeat("x", 5000)), "longer than"},

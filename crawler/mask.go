@@ -37,7 +37,7 @@ func newMask(l *Login, limit int64) *mask {
 	}
 	m := &mask{limit: limit}
 	for _, c := range l.cookies {
-		value := strings.Trim(c.value, `"`)
+		value := unquoted(c.value)
 		forms := []string{value, url.QueryEscape(value), url.PathEscape(value), html.EscapeString(value)}
 		for _, unescape := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
 			if plain, err := unescape(value); err == nil {
