@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -43,9 +44,11 @@ func (k *keeper) store(ctx context.Context, p *archive.Pending, d Done) error {
 		}
 	}
 	if ctx.Err() != nil {
-		// Whether the worker stops or the job has moved on: the capture was
-		// made, and is kept. When the worker stops, the next start stores it.
-		k.adopt(p, d)
+		// When the worker stops, the next start stores what the spool has. When
+		// only the job has moved on, the capture was made all the same.
+		if errors.Is(context.Cause(ctx), ErrLeaseLost) {
+			k.adopt(p, d)
+		}
 		return context.Cause(ctx)
 	}
 	k.v.log.Warn("a capture cannot be stored and told to the ledger; it waits on disk and its job with it", "capture", p.ID.String(), "error", err)
@@ -55,8 +58,15 @@ func (k *keeper) store(ctx context.Context, p *archive.Pending, d Done) error {
 
 // tryUntil stores with growing pauses until it works or ctx ends.
 func (k *keeper) tryUntil(ctx context.Context, p *archive.Pending) (r archive.Receipt, err error) {
-	err = again(ctx, func() (err error) { r, err = k.v.archive.Store(ctx, p); return err })
-	return r, err
+	var gone error // files that somebody took away do not come back
+	err = again(ctx, func() (err error) {
+		r, err = k.v.archive.Store(ctx, p)
+		if errors.Is(err, fs.ErrNotExist) {
+			gone, err = err, nil
+		}
+		return err
+	})
+	return r, errors.Join(gone, err)
 }
 
 // adopt goes on storing in the background until drain.
@@ -73,6 +83,9 @@ func (k *keeper) adopt(p *archive.Pending, d Done) {
 		// keeper's own end stops that.
 		receipt, err := k.tryUntil(k.ctx, p)
 		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				k.v.log.Error("a capture that waited for storage is gone from the spool", "capture", p.ID.String(), "error", err)
+			}
 			return
 		}
 		err = again(k.ctx, func() error {

@@ -3,6 +3,8 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,5 +281,35 @@ func TestEveryCaptureIsOnRecord(t *testing.T) {
 	rows, err := w.custody.About(t.Context(), custody.Subject{Capture: w.job(tk.Job).Capture})
 	if err != nil || len(rows) != 1 {
 		t.Errorf("%d custody events, %v", len(rows), err)
+	}
+}
+
+// A capture whose job was taken over while the storage was away is evidence
+// all the same: it does not wait in the spool for the next start.
+func TestACaptureOfALostJobLeavesTheSpool(t *testing.T) {
+	w := newWorld(t)
+	v := w.visitor()
+	var lost atomic.Bool
+	tk := w.ticket(itemURL)
+	w.storage(func() error {
+		if !lost.Swap(true) {
+			if err := w.ledger.Cancel(context.Background(), tk.Job, "a test says so"); err != nil {
+				t.Error(err)
+			}
+		}
+		return vault.ErrUnavailable
+	})
+	if err := v.Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	w.storage(nil)
+	w.until("the capture to be stored", func() bool { return w.captures() == 1 })
+	v.Drain(t.Context())
+	left, err := os.ReadDir(w.spool)
+	if err != nil || len(left) != 0 {
+		t.Errorf("%d captures are left in the spool, %v", len(left), err)
+	}
+	if j := w.job(tk.Job); j.State != ledger.Cancelled {
+		t.Errorf("the job is %s", j.State)
 	}
 }
