@@ -134,7 +134,7 @@ func (d *demo) run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	ready := make(chan struct{})
 	go func() {
-		ended <- d.a.runRoles(ctx, roles{dispatcher: true, pools: task.Pools(), console: !d.f.once}, func() { close(ready) })
+		ended <- d.a.runRoles(ctx, roles{dispatcher: true, pools: task.Pools(), console: !d.f.once, demo: true}, func() { close(ready) })
 	}()
 	select {
 	case <-ready:

@@ -24,6 +24,7 @@ type roles struct {
 	dispatcher bool
 	pools      []string // of the worker; empty: no worker
 	console    bool
+	demo       bool // minutes, not days: nothing to look after meanwhile
 }
 
 func upCommand(g *globals) *cobra.Command {
@@ -144,6 +145,11 @@ func (a *app) runRoles(ctx context.Context, r roles, ready started) error {
 	}
 	if r.console && a.cfg.Console.Listen != "" {
 		if err := a.goConsole(gctx, g); err != nil {
+			return err
+		}
+	}
+	if r.dispatcher && !r.demo {
+		if err := a.goKeep(gctx, g); err != nil {
 			return err
 		}
 	}
