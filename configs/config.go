@@ -82,9 +82,10 @@ type Storage struct {
 
 // Retention is how long captures are locked.
 type Retention struct {
-	Mode      string   `yaml:"mode"`
-	Untriaged Duration `yaml:"untriaged"`
-	Finding   Duration `yaml:"finding"`
+	Mode          string   `yaml:"mode"`
+	Untriaged     Duration `yaml:"untriaged"`
+	Finding       Duration `yaml:"finding"`
+	DeleteExpired bool     `yaml:"delete_expired"`
 }
 
 // Custody is the append-only log.

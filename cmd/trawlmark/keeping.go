@@ -20,7 +20,7 @@ func (a *app) goKeep(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	k := archive.NewKeeper(arch, archive.KeeperConfig{}, a.log)
+	k := archive.NewKeeper(arch, archive.KeeperConfig{Expire: a.cfg.Retention.DeleteExpired}, a.log)
 	g.Go(func() error { return k.Run(ctx, keepEvery) })
 	return nil
 }
