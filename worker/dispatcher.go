@@ -323,11 +323,12 @@ func (d *Dispatcher) next(ctx context.Context, name string) (*offer, error) {
 	if err != nil || len(ready) == 0 {
 		return nil, err
 	}
-	o := &offer{job: d.turns.pick(name, ready), at: time.Now()}
+	o := &offer{job: d.turns.pick(name, ready)}
 	if name == "" {
 		return o, nil
 	}
 	o.slot, err = d.slots.Reserve(ctx, name, d.params(o.job))
+	o.at = time.Now() // after the answer: a ticket that is early waits in a worker's slot
 	var closed *lane.Closed
 	switch {
 	case errors.As(err, &closed):

@@ -605,3 +605,45 @@ func BenchmarkReserve(b *testing.B) {
 		}
 	}
 }
+
+// When more requests come than slots were given, the slots to come move by the
+// length of the queue at the gate: nobody waits there for long.
+func TestSlotsMakeRoomForAQueueAtTheGate(t *testing.T) {
+	srv := redistest.Start(t)
+	l := warm(t, srv.Client(), &book{})
+	const delay = 100 * time.Millisecond
+	p := lane.Params{Min: delay, Max: delay, MaxWait: 10 * time.Second}
+	reserve(t, l, "a", p)
+	var wg sync.WaitGroup
+	for range 6 { // one slot, six requests
+		wg.Go(func() {
+			arrived, err := l.Pass(ctx, "a", p)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			arrived()
+		})
+		time.Sleep(delay / 20) // they come one after the other
+	}
+	wg.Wait()
+	begin := time.Now()
+	waited := time.Duration(0)
+	for range 5 { // a slot each, as a dispatcher gives them
+		s := reserve(t, l, "a", p)
+		time.Sleep(s.Wait)
+		asked := time.Now()
+		arrived, err := l.Pass(ctx, "a", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited += time.Since(asked)
+		arrived()
+	}
+	if waited > 2*delay {
+		t.Errorf("five requests with slots of their own waited %v at the gate", waited)
+	}
+	if took := time.Since(begin); took > 15*delay {
+		t.Errorf("they took %v: the slots moved too far", took)
+	}
+}

@@ -11,6 +11,7 @@ const sinceKey = prefix + "since"
 
 func slotKey(lane string) string     { return prefix + "slot:" + lane }
 func gateKey(lane string) string     { return prefix + "gate:" + lane }
+func queueKey(lane string) string    { return prefix + "queue:" + lane }
 func easedKey(lane string) string    { return prefix + "eased:" + lane }
 func closedKey(lane string) string   { return prefix + "closed:" + lane }
 func pausedKey(lane string) string   { return prefix + "paused:" + lane }
@@ -41,8 +42,9 @@ if response then delay = math.ceil(math.max(floor, math.min(factor * response, m
 
 // pass lets one request through the gate. The gate holds when the last request
 // came (or passed), until when it is held for it, and by whom.
-// KEYS: since, gate, closed, paused, response, slot, eased
-// ARGV: floor, maximum, factor, hold, token, 1 when asked for the first time
+// KEYS: since, gate, closed, paused, response, slot, eased, queue
+// ARGV: floor, maximum, factor, hold, token, 1 when asked for the first time,
+// how long the asker waits at most
 // Returns as reserve does, {"later", wait, delay} while another is passing.
 var pass = redis.NewScript(luaOpen + `
 local last, held = tonumber(since), 0
@@ -58,19 +60,25 @@ if held > now then due = math.max(due, now + math.min(20000, math.ceil(delay / 1
 if due > now then
 	-- More requests come than slots were spaced for: visits that took two, or
 	-- that were slow on their way. The slots to come move, so that nobody
-	-- queues here for long; what half a delay absorbs is left alone, or the
-	-- lane would be used less than it may be. Those that were handed out
-	-- meanwhile meet the same queue, which is not counted again.
-	local over = due - now - math.max(delay / 2, 100000)
+	-- queues here for long; what a sixteenth of a delay absorbs is left alone,
+	-- or the lane would be used less than it may be. Those that were handed
+	-- out meanwhile meet the same queue, which is not counted again.
+	redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now)
+	local over = due - now + redis.call('ZCARD', KEYS[8]) * delay - math.max(delay / 16, 10000)
+	if ARGV[6] == '1' and due - now <= tonumber(ARGV[7]) then
+		redis.call('ZADD', KEYS[8], string.format('%.0f', now + ARGV[7]), ARGV[5])
+		redis.call('PEXPIRE', KEYS[8], math.ceil((ARGV[7] + delay) / 1000) + 1000)
+	end
 	local slot, eased = redis.call('GET', KEYS[6]), redis.call('GET', KEYS[7])
 	if ARGV[6] == '1' and over > 0 and slot and not (eased and tonumber(eased) > now) then
 		local left = redis.call('PTTL', KEYS[6])
-		local add = math.ceil(math.min(over, math.max(delay, maximum)))
+		local add = math.ceil(over)
 		redis.call('SET', KEYS[6], string.format('%.0f', tonumber(slot) + add), 'PX', left + math.ceil(add / 1000))
 		redis.call('SET', KEYS[7], string.format('%.0f', math.max(tonumber(slot), now) + add), 'PX', left + math.ceil(add / 1000))
 	end
 	return {'later', due - now, delay}
 end
+redis.call('ZREM', KEYS[8], ARGV[5])
 redis.call('SET', KEYS[2], string.format('%.0f %.0f %s', now, now + ARGV[4], ARGV[5]), 'PX',
 	math.ceil((ARGV[4] + math.max(delay, maximum)) / 1000) + 1000)
 return {'slot', 0, delay, now, '', ''}
