@@ -26,7 +26,7 @@ build: ## the binaries, into bin/
 test: ## every test, with real Chrome, Redis, PostgreSQL and S3 (installs what they need)
 	@deploy/setup.sh test
 	@$(MAKE) --no-print-directory check
-	$(GO) test -count=1 -p 2 -timeout 20m ./...
+	$(GO) test -count=1 -p 2 -timeout 40m ./...
 
 check: ## formatting and vet
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt these files: $$out"; exit 1; }
