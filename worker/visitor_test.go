@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -82,6 +83,37 @@ func TestSearchPagesPlanTheirListings(t *testing.T) {
 	ready, err = w.ledger.Ready(t.Context(), w.ledger.Now(), "demomarket", 10)
 	if err != nil || len(ready) != 2 {
 		t.Fatalf("%d jobs were planned, want the listing once and the next page; %v", len(ready), err)
+	}
+}
+
+func TestTrapsAreNotFollowedAndTold(t *testing.T) {
+	w := newWorld(t)
+	grown := "https://shop.example" + strings.Repeat("/bags/bags", 20)
+	w.crawl.links = []site.Link{
+		{URL: "https://shop.example/products/bag", Kind: site.KindListing, Position: 1},
+		{URL: grown, Kind: site.KindListing, Position: 2},
+	}
+	watch, err := w.ledger.AddWatch(t.Context(), ledger.Watch{Name: "w", Seeds: []string{"https://shop.example/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := ledger.Work{Kind: ledger.Visit, URL: "https://shop.example/", Lane: "shop.example", Site: "generic", PageKind: "search"}
+	if _, err := w.ledger.Fire(t.Context(), watch.ID, w.ledger.Now(), []ledger.Work{seed}); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := w.ledger.Ready(t.Context(), w.ledger.Now(), "shop.example", 10)
+	if err != nil || len(ready) != 1 {
+		t.Fatalf("%d jobs are ready, %v", len(ready), err)
+	}
+	if err := w.visitor().Handle(t.Context(), w.dispatch(ready[0].ID)); err != nil {
+		t.Fatal(err)
+	}
+	if j := w.job(ready[0].ID); j.State != ledger.Done || !strings.Contains(j.Error, "1 links were taken for traps") {
+		t.Errorf("the job is %s and says %q", j.State, j.Error)
+	}
+	jobs, err := w.ledger.Jobs(t.Context(), ledger.JobFilter{Watch: watch.ID})
+	if err != nil || len(jobs) != 2 {
+		t.Errorf("%d jobs, want the seed and the one listing; %v", len(jobs), err)
 	}
 }
 
