@@ -138,7 +138,13 @@ func (s *spool) remove(p *Pending) error {
 		return err
 	}
 	s.used.Add(-size)
-	return os.RemoveAll(p.dir)
+	// Killed in the middle of removing, a folder would be half a capture; under
+	// this name the next start sweeps it.
+	gone := p.dir + unfinished
+	if err := os.Rename(p.dir, gone); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
 }
 
 // list reads the whole folders, oldest first (their names begin with a time).

@@ -53,13 +53,21 @@ func TestFleetLosesNothingWhateverDies(t *testing.T) {
 	c := newChaos(t, size, seed)
 	c.start()
 	harms := c.harms()
+	share := len(c.works)/(size.rounds*len(harms)) + 1
 	for range size.rounds {
 		for _, i := range c.rand.Perm(len(harms)) {
+			c.more(share) // or all is done before the last harm
 			t.Logf("%s: %s", harms[i].what, fmt.Sprint(c.states()))
+			waitFor(t, 2*time.Minute, "the fleet to be at work", func() (bool, string) {
+				c.alive()
+				s := c.states()
+				return s[ledger.Running] >= 8 || s[ledger.Planned]+s[ledger.Dispatched] == 0, fmt.Sprint(s)
+			})
 			harms[i].do()
 			c.progress()
 		}
 	}
+	c.more(len(c.works))
 	c.settle(size.most)
 	c.checkDrained()
 	c.check()
@@ -70,6 +78,7 @@ type chaos struct {
 	*testFleet
 	size   chaosSize
 	rand   *rand.Rand
+	works  []ledger.Work // not yet planned
 	ids    []capture.ID
 	kills  map[string][]time.Time // by worker
 	chrome int                    // browsers killed
@@ -95,8 +104,19 @@ func newChaos(t *testing.T, size chaosSize, seed uint64) *chaos {
 		}
 	}
 	c.rand.Shuffle(len(works), func(i, j int) { works[i], works[j] = works[j], works[i] })
-	c.ids = c.add(works...)
+	c.works = works
+	c.more(100)
 	return c
+}
+
+// more plans some of the work that is left.
+func (c *chaos) more(n int) {
+	c.t.Helper()
+	n = min(n, len(c.works))
+	if n > 0 {
+		c.ids = append(c.ids, c.add(c.works[:n]...)...)
+		c.works = c.works[n:]
+	}
 }
 
 func (c *chaos) start() {
