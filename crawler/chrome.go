@@ -39,6 +39,11 @@ func (v *visit) render(ctx context.Context, why []string) {
 		}
 		return
 	}
+	if len(got.DOM) == 0 && (got.MediaType == "" || isHTML(got.MediaType, nil)) {
+		// Even an empty page has a document: this one's could not be had.
+		v.end(capture.Timeout, "the browser gave no document of the page within its time")
+		return
+	}
 	if got.MediaType != "" && !isHTML(got.MediaType, got.DOM) {
 		v.end(capture.NotHTML, "the server sent "+mediaName(got.MediaType)+", which is not an HTML page")
 		return
