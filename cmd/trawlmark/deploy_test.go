@@ -252,11 +252,11 @@ func environment(t *testing.T) func(name string) bool {
 		t.Fatal("no command")
 	}
 	(&globals{s: streams{getenv: getenv}}).actor()
-	tsa := regexp.MustCompile(`^TRAWLMARK_TSA_([A-Z0-9_]+_|<NAME>_)?PASSWORD$`)
-	return func(name string) bool { return asked[name] || tsa.MatchString(name) }
+	named := regexp.MustCompile(`^TRAWLMARK_(TSA_([A-Z0-9_]+_|<NAME>_)?PASSWORD|PROXY_<NAME>_URL)$`)
+	return func(name string) bool { return asked[name] || named.MatchString(name) }
 }
 
-var envName = regexp.MustCompile(`TRAWLMARK_(?:TSA_<NAME>_PASSWORD|[A-Z0-9_]*[A-Z0-9])`)
+var envName = regexp.MustCompile(`TRAWLMARK_(?:TSA_<NAME>_PASSWORD|PROXY_<NAME>_URL|[A-Z0-9_]*[A-Z0-9])`)
 
 func TestDeployNamesVariablesThatExist(t *testing.T) {
 	known := environment(t)
