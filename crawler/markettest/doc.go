@@ -4,7 +4,8 @@
 //
 // The marketplace is called Pellamart, the brand that is copied there Maison
 // Aurelle. Both, every shop, every model and every picture are invented; the
-// telephone numbers are of the ranges that are reserved for fiction.
+// telephone numbers are made up; where a country reserves a range for fiction they
+// are of it.
 //
 // Invariants:
 //   - The same seed on the same day gives the same bytes, whatever the clock
