@@ -52,7 +52,11 @@ func (t *tx) finish(ctx context.Context, f Fence, r Result) (Finished, error) {
 	if err != nil {
 		return done, err
 	}
-	done.Planned, done.Known, done.Dropped = len(p.jobs), p.known, p.dropped
+	p.refused.merge(r.Refused)
+	if row != nil {
+		row.refused.merge(r.Refused)
+	}
+	done.Planned, done.Known, done.Dropped = len(p.jobs), p.known, p.refused.Total()
 	if r.Suspicious {
 		if err := t.planScore(ctx, row, j, r, &done); err != nil {
 			return done, err

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -18,7 +19,7 @@ const jobColumnCount = 34
 type planned struct {
 	jobs    []capture.ID
 	known   int
-	dropped int
+	refused Refused
 }
 
 // planChunk is how many jobs go into one statement.
@@ -38,7 +39,7 @@ func (t *tx) plan(ctx context.Context, f *fire, parent Job, works []Work) (plann
 	if f != nil {
 		f.jobs += len(p.jobs)
 		f.open += len(p.jobs)
-		f.dropped += p.dropped
+		f.refused.merge(p.refused)
 	}
 	return p, nil
 }
@@ -57,7 +58,7 @@ func (t *tx) planSome(ctx context.Context, f *fire, parent Job, works []Work, p 
 	for _, w := range works {
 		w.defaults()
 		if w.tooLong() {
-			p.dropped++
+			p.refused.add("the address is absurdly long", 1)
 			continue
 		}
 		n := newJob{Work: w, id: t.l.ids.New()}
@@ -83,38 +84,33 @@ func (t *tx) planSome(ctx context.Context, f *fire, parent Job, works []Work, p 
 	}
 	var rows []newJob
 	for _, n := range fresh {
-		switch {
-		case !index[n.dedupe]:
+		if !index[n.dedupe] {
 			p.known++
-		case !f.admit(n.Work):
-			p.dropped++
-		default:
+		} else if full := f.admit(n.Work); full != "" {
+			p.refused.add(full, 1)
+		} else {
 			rows = append(rows, n)
 		}
 	}
 	return t.insert(ctx, parent, rows, p)
 }
 
-// admit says whether the fire's budget has room for the work, and takes it.
-func (f *fire) admit(w Work) bool {
-	if f == nil || w.Kind != Visit {
-		return true
-	}
-	if w.Depth > f.depth {
-		return false
-	}
-	if w.PageKind == "listing" {
-		if f.listings >= f.maxListings {
-			return false
-		}
+// admit takes the work's place out of the fire's budget, or says what is used up.
+func (f *fire) admit(w Work) string {
+	switch {
+	case f == nil || w.Kind != Visit:
+	case w.Depth > f.depth:
+		return fmt.Sprintf("more than %d links away from the start (depth)", f.depth)
+	case w.PageKind == "listing" && f.listings >= f.maxListings:
+		return fmt.Sprintf("the run has its %d listings (max-listings)", f.maxListings)
+	case w.PageKind == "listing":
 		f.listings++
-		return true
+	case f.pages >= f.maxPages:
+		return fmt.Sprintf("the run has its %d pages (max-pages)", f.maxPages)
+	default:
+		f.pages++
 	}
-	if f.pages >= f.maxPages {
-		return false
-	}
-	f.pages++
-	return true
+	return ""
 }
 
 func (t *tx) insert(ctx context.Context, parent Job, rows []newJob, p *planned) error {

@@ -24,6 +24,8 @@ type Result struct {
 	// this fire already, and those over the watch's limits, are left out and
 	// counted.
 	Follow []Work `json:"follow,omitempty"`
+	// Refused are the page's links that are not followed, counted by reason.
+	Refused Refused `json:"refused,omitempty"`
 	// Finding is what a score job found; its listing, watch and capture are
 	// the job's.
 	Finding *Scored `json:"finding,omitempty"`
@@ -40,7 +42,7 @@ type Finished struct {
 	ScoreJob capture.ID
 	Planned  int // new jobs, the score job included
 	Known    int // links that this fire has already
-	Dropped  int // links over a limit of the watch, or of absurd length
+	Dropped  int // links not followed: Result.Refused, and those over a limit of the watch
 	Finding  capture.ID
 }
 

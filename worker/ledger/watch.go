@@ -25,6 +25,8 @@ type Watch struct {
 	MaxPages    int `json:"max_pages"`
 	MaxListings int `json:"max_listings"`
 	Depth       int `json:"depth"`
+	// Rules say which links are followed; the zero Rules follow all.
+	Rules Rules `json:"rules"`
 	// Priority of its jobs: higher goes first. -100 to 100.
 	Priority  int    `json:"priority"`
 	CreatedBy string `json:"created_by"`
@@ -69,9 +71,10 @@ type Fired struct {
 	Open     int        `json:"open"`
 	Pages    int        `json:"pages"`
 	Listings int        `json:"listings"`
-	// Dropped counts links that were not followed because a limit of the watch
-	// was reached.
-	Dropped int `json:"dropped"`
+	// Dropped counts links that were not followed, and Refused says why: a limit
+	// of the watch was reached, its rules exclude them, they look like traps.
+	Dropped int     `json:"dropped"`
+	Refused Refused `json:"refused,omitempty"`
 }
 
 func (w *Watch) defaults() {
@@ -105,6 +108,9 @@ func (w Watch) Validate() error {
 		return fmt.Errorf("%w: brand must be JSON of at most 1 MiB", ErrInvalid)
 	case len(w.Sites)+len(w.Terms)+len(w.Seeds) > 10000:
 		return fmt.Errorf("%w: more than 10,000 sites, terms and seeds in one watch", ErrInvalid)
+	}
+	if err := w.Rules.validate(); err != nil {
+		return err
 	}
 	return w.Schedule.Validate()
 }

@@ -13,14 +13,14 @@ import (
 )
 
 const watchColumns = `id, name, brand, sites, terms, seeds, cron, time_zone, missed, max_pages, max_listings, depth,
-	priority, created_by, created_at, updated_at, paused, removed, next_fire, last_fire`
+	priority, created_by, created_at, updated_at, paused, removed, next_fire, last_fire, rules`
 
 func scanWatch(s scanner) (Watch, error) {
 	var w Watch
-	var id, brand, sites, terms, seeds string
+	var id, brand, sites, terms, seeds, rules string
 	var created, updated, next, last int64
 	err := s.Scan(&id, &w.Name, &brand, &sites, &terms, &seeds, &w.Schedule.Cron, &w.Schedule.Zone, &w.Missed, &w.MaxPages,
-		&w.MaxListings, &w.Depth, &w.Priority, &w.CreatedBy, &created, &updated, &w.Paused, &w.Removed, &next, &last)
+		&w.MaxListings, &w.Depth, &w.Priority, &w.CreatedBy, &created, &updated, &w.Paused, &w.Removed, &next, &last, &rules)
 	if err != nil {
 		return w, err
 	}
@@ -28,7 +28,8 @@ func scanWatch(s scanner) (Watch, error) {
 	w.Created, w.Updated = sqldb.Instant(created), sqldb.Instant(updated)
 	w.NextFire, w.LastFire = sqldb.Instant(next), sqldb.Instant(last)
 	return w, errors.Join(unpack(id, &w.ID), json.Unmarshal([]byte(sites), &w.Sites),
-		json.Unmarshal([]byte(terms), &w.Terms), json.Unmarshal([]byte(seeds), &w.Seeds))
+		json.Unmarshal([]byte(terms), &w.Terms), json.Unmarshal([]byte(seeds), &w.Seeds),
+		json.Unmarshal([]byte(rules), &w.Rules))
 }
 
 // AddWatch adds a watch and gives it back as it was stored, with its id, the
@@ -46,10 +47,10 @@ func (l *Ledger) AddWatch(ctx context.Context, w Watch) (Watch, error) {
 	if w.ID.IsZero() {
 		w.ID = l.ids.New()
 	}
-	_, err = l.db.ExecContext(ctx, `INSERT INTO watches (`+watchColumns+`) VALUES (`+placeholders(1, 20)+`)`,
+	_, err = l.db.ExecContext(ctx, `INSERT INTO watches (`+watchColumns+`) VALUES (`+placeholders(1, 21)+`)`,
 		idText(w.ID), sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron,
 		w.Schedule.Zone, string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Text(w.CreatedBy),
-		sqldb.Micros(now), sqldb.Micros(now), w.Paused, false, sqldb.Micros(next), 0)
+		sqldb.Micros(now), sqldb.Micros(now), w.Paused, false, sqldb.Micros(next), 0, rulesText(w.Rules))
 	if errors.Is(err, sqldb.ErrConflict) {
 		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
 	}
@@ -72,9 +73,9 @@ func (l *Ledger) ChangeWatch(ctx context.Context, w Watch) (Watch, error) {
 		return Watch{}, err
 	}
 	err = l.changeWatch(ctx, w.ID, `name = $2, brand = $3, sites = $4, terms = $5, seeds = $6, cron = $7, time_zone = $8,
-		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, next_fire = $15`,
+		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, next_fire = $15, rules = $16`,
 		sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron, w.Schedule.Zone,
-		string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Micros(now), sqldb.Micros(next))
+		string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Micros(now), sqldb.Micros(next), rulesText(w.Rules))
 	if errors.Is(err, sqldb.ErrConflict) {
 		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
 	}
@@ -237,16 +238,19 @@ func (t *tx) startFire(ctx context.Context, id capture.ID, fireAt time.Time, ski
 // Fires lists the newest fires of a watch.
 func (l *Ledger) Fires(ctx context.Context, watch capture.ID, limit int) ([]Fired, error) {
 	return all(ctx, l.db, scanFired, `SELECT watch_id, fire_at, planned_at, finished_at, skipped, jobs, open, pages, listings,
-		dropped FROM fires WHERE watch_id = $1 ORDER BY fire_at DESC LIMIT $2`, idText(watch), limit)
+		dropped, refused FROM fires WHERE watch_id = $1 ORDER BY fire_at DESC LIMIT $2`, idText(watch), limit)
 }
 
 func scanFired(s scanner) (Fired, error) {
 	var f Fired
-	var id string
+	var id, refused string
 	var at, planned, finished int64
-	err := s.Scan(&id, &at, &planned, &finished, &f.Skipped, &f.Jobs, &f.Open, &f.Pages, &f.Listings, &f.Dropped)
+	err := s.Scan(&id, &at, &planned, &finished, &f.Skipped, &f.Jobs, &f.Open, &f.Pages, &f.Listings, &f.Dropped, &refused)
 	if err != nil {
 		return f, err
+	}
+	if err := json.Unmarshal([]byte(refused), &f.Refused); err != nil {
+		return f, fmt.Errorf("the ledger is damaged: what a fire did not follow cannot be read: %w", err)
 	}
 	f.At, f.Planned, f.Finished = sqldb.Instant(at), sqldb.Instant(planned), sqldb.Instant(finished)
 	return f, unpack(id, &f.Watch)
@@ -257,8 +261,9 @@ type fire struct {
 	watch                        capture.ID
 	at                           int64
 	maxPages, maxListings, depth int
-	pages, listings              int // as stored, then with what is added
-	jobs, open, dropped          int // what this transaction adds
+	pages, listings              int     // as stored, then with what is added
+	jobs, open                   int     // what this transaction adds
+	refused                      Refused // as this transaction adds to it
 }
 
 // holdFire locks the fire a job belongs to; nil when it belongs to none.
@@ -282,6 +287,26 @@ func (t *tx) saveFire(ctx context.Context, f *fire) error {
 	}
 	_, err := t.ExecContext(ctx, `UPDATE fires SET jobs = jobs + $3, open = open + $4, pages = $5, listings = $6,
 		dropped = dropped + $7, finished_at = CASE WHEN open + $4 = 0 THEN CAST($8 AS BIGINT) ELSE 0 END WHERE watch_id = $1 AND fire_at = $2`,
-		idText(f.watch), f.at, f.jobs, f.open, f.pages, f.listings, f.dropped, sqldb.Micros(t.now))
+		idText(f.watch), f.at, f.jobs, f.open, f.pages, f.listings, f.refused.Total(), sqldb.Micros(t.now))
+	if err != nil || len(f.refused) == 0 {
+		return err
+	}
+	return t.saveRefused(ctx, f)
+}
+
+// saveRefused adds to what the fire did not follow. Its row is held, so nobody
+// else adds meanwhile.
+func (t *tx) saveRefused(ctx context.Context, f *fire) error {
+	var text string
+	err := t.QueryRowContext(ctx, `SELECT refused FROM fires WHERE watch_id = $1 AND fire_at = $2`, idText(f.watch), f.at).Scan(&text)
+	if err != nil {
+		return err
+	}
+	var all Refused
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return fmt.Errorf("the ledger is damaged: what a fire did not follow cannot be read: %w", err)
+	}
+	all.merge(f.refused)
+	_, err = t.ExecContext(ctx, `UPDATE fires SET refused = $3 WHERE watch_id = $1 AND fire_at = $2`, idText(f.watch), f.at, refusedText(all))
 	return err
 }
