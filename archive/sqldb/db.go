@@ -18,6 +18,7 @@ type DB struct {
 	writer   chan struct{} // SQLite: one writer of this process at a time
 	patience time.Duration // SQLite: how long a writer waits for its turn
 	anchor   *sql.Conn     // SQLite in memory: lives while one connection does
+	wal      *walSync      // SQLite in a file, synchronous=full; else nil
 }
 
 // attempts bounds how often one transaction is tried.
@@ -38,7 +39,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db := &DB{dialect: s.dialect, name: Redact(cfg.URL)}
 	if s.dialect == SQLite {
 		db.writer, db.patience = make(chan struct{}, 1), cfg.BusyTimeout
-		db.DB, err = openSQLite(cfg, s, fmt.Sprintf("/trawlmark-%p", db))
+		db.DB, db.wal, err = openSQLite(cfg, s, fmt.Sprintf("/trawlmark-%p", db))
 	} else {
 		db.DB, err = openPostgreSQL(cfg)
 	}
@@ -97,11 +98,29 @@ func (db *DB) Now(ctx context.Context, local func() time.Time) (time.Time, error
 // of this DB either: on SQLite that would wait for itself. An error of fn is returned as fn
 // gave it, or translated (see Err) when it is the database's.
 func (db *DB) Tx(ctx context.Context, fn func(*sql.Tx) error) error {
+	if err := db.inTurn(ctx, func() error { return db.once(ctx, nil, fn) }); err != nil {
+		return err
+	}
+	return db.durable()
+}
+
+// inTurn runs do, again while the database is busy, as the one writer of this
+// process where there may be only one.
+func (db *DB) inTurn(ctx context.Context, do func() error) error {
 	if err := db.acquire(ctx); err != nil {
 		return err
 	}
 	defer db.release()
-	return db.retry(ctx, func() error { return db.once(ctx, nil, fn) })
+	return db.retry(ctx, do)
+}
+
+// durable returns when what this process has committed is on the disk. It runs
+// outside of the writer's turn, so that others commit meanwhile.
+func (db *DB) durable() error {
+	if db.wal == nil {
+		return nil
+	}
+	return db.wal.wait()
 }
 
 // Read runs fn in one read-only transaction: its queries see one state, and on
@@ -116,16 +135,15 @@ func (db *DB) Read(ctx context.Context, fn func(*sql.Tx) error) error {
 
 // ExecContext runs one statement, in turn with the process's other writers.
 func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if err := db.acquire(ctx); err != nil {
-		return nil, err
-	}
-	defer db.release()
 	var res sql.Result
-	err := db.retry(ctx, func() (err error) {
+	err := db.inTurn(ctx, func() (err error) {
 		res, err = db.DB.ExecContext(ctx, query, args...)
 		return err
 	})
-	return res, err
+	if err != nil {
+		return nil, err
+	}
+	return res, db.durable()
 }
 
 func (db *DB) once(ctx context.Context, o *sql.TxOptions, fn func(*sql.Tx) error) error {

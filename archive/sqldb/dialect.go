@@ -40,7 +40,8 @@ func (d Dialect) String() string {
 	return "unknown"
 }
 
-func openSQLite(cfg Config, s source, name string) (*sql.DB, error) {
+func openSQLite(cfg Config, s source, name string) (*sql.DB, *walSync, error) {
+	var wal *walSync
 	dsn := "file:" + name
 	options := url.Values{
 		"_busy_timeout": {fmt.Sprint(cfg.BusyTimeout.Milliseconds())},
@@ -53,14 +54,20 @@ func openSQLite(cfg Config, s source, name string) (*sql.DB, error) {
 	if s.path != "" {
 		abs, err := filepath.Abs(s.path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		dsn = "file:" + (&url.URL{Path: abs}).EscapedPath()
 		options.Set("_journal_mode", "WAL")
+		if s.synchronous == "FULL" {
+			// As safe, and one sync for many commits: see walSync.
+			options.Set("_synchronous", "NORMAL")
+			wal = newWALSync(abs)
+		}
 	} else {
 		options.Set("vfs", "memdb")
 	}
-	return sql.Open("sqlite", dsn+"?"+options.Encode())
+	db, err := sql.Open("sqlite", dsn+"?"+options.Encode())
+	return db, wal, err
 }
 
 func openPostgreSQL(cfg Config) (*sql.DB, error) {

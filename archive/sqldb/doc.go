@@ -18,4 +18,7 @@
 //     ErrUncertain). A password in a URL is in no error, log line or String.
 //   - SQLite has one writer at a time: writers of one process queue in DB.Tx
 //     and do not spin; writers of several processes wait by busy_timeout.
+//   - What DB.Tx and DB.ExecContext have returned survives a power failure
+//     (unless synchronous=normal was asked for). On SQLite the sync is after
+//     the commit and shared by all that wait for one: walSync.
 package sqldb

@@ -42,6 +42,9 @@ func (db *DB) Migrate(ctx context.Context, migrations fs.FS, table string) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", table, Err(err))
 	}
+	if err := db.durable(); err != nil {
+		return fmt.Errorf("%s: %w", table, err)
+	}
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
 		return Err(err)
