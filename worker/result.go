@@ -10,7 +10,6 @@ import (
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/crawler"
 	"github.com/trawlmark/trawlmark/crawler/listing"
-	"github.com/trawlmark/trawlmark/crawler/scope"
 	"github.com/trawlmark/trawlmark/crawler/site"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
@@ -57,8 +56,7 @@ func (v *Visitor) result(ctx context.Context, job ledger.Job, res *crawler.Resul
 		}
 		d.Result.Observation = obs
 	}
-	d.Result.Follow, d.Result.Note = v.follow(job, res.Reading)
-	return d, nil
+	return d, v.follow(ctx, job, res.Reading, &d.Result)
 }
 
 func firstOr(list []string, or string) string {
@@ -149,33 +147,6 @@ func fingerprint(l *listing.Listing) string {
 		fmt.Fprintf(h, "image=%q\n", i.Value)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// follow makes visits of the links that a page asks for. A link that looks like
-// a trap (a calendar without end, a path that grows) is not followed, and the
-// note says so: nothing is dropped in silence.
-func (v *Visitor) follow(job ledger.Job, r *site.Reading) (works []ledger.Work, note string) {
-	trapped, why := 0, ""
-	for _, l := range r.Links {
-		if l.Kind != site.KindListing && l.Kind != site.KindNext {
-			continue
-		}
-		w := NewVisit(v.sites, l.URL)
-		if t := (scope.Traps{}).Check(w.Canonical); t != "" {
-			trapped++
-			why = t
-			continue
-		}
-		w.Priority, w.AskedBy, w.Depth = job.Priority, job.AskedBy, job.Depth
-		if l.Kind == site.KindListing {
-			w.Depth++
-		}
-		works = append(works, w)
-	}
-	if trapped > 0 {
-		note = fmt.Sprintf("%d links were taken for traps and not followed; the last because %s", trapped, why)
-	}
-	return works, note
 }
 
 // NewVisit is the work of looking at a URL once.

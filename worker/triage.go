@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -21,16 +20,9 @@ import (
 
 // Triage assesses what a visit read for the brand of its watch.
 type Triage struct {
-	ledger *ledger.Ledger
-	now    func() time.Time
-
-	mu     sync.Mutex
-	brands map[capture.ID]brandAt
-}
-
-type brandAt struct {
-	updated time.Time
-	brand   *triage.Brand
+	ledger  *ledger.Ledger
+	watches *watches
+	now     func() time.Time
 }
 
 type assessed struct {
@@ -82,27 +74,11 @@ func (t *Triage) wantsScreenshot(ctx context.Context, job ledger.Job, r *site.Re
 
 // brand gives the parsed profile of a watch; nil when the watch has none.
 func (t *Triage) brand(ctx context.Context, id capture.ID) (*triage.Brand, error) {
-	w, err := t.ledger.Watch(ctx, id)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil || len(w.Brand) == 0 {
+	w, err := t.watches.of(ctx, id)
+	if err != nil || w == nil {
 		return nil, err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if have, ok := t.brands[id]; ok && have.updated.Equal(w.Updated) {
-		return have.brand, nil
-	}
-	b, err := triage.ParseBrand("watch "+w.Name, w.Brand)
-	if err != nil {
-		return nil, fmt.Errorf("the brand profile of watch %q cannot be read: %w", w.Name, err)
-	}
-	if t.brands == nil || len(t.brands) > 1000 {
-		t.brands = map[capture.ID]brandAt{}
-	}
-	t.brands[id] = brandAt{w.Updated, b}
-	return b, nil
+	return w.brand, nil
 }
 
 // history gives the earlier looks at a listing, oldest first.

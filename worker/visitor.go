@@ -91,6 +91,7 @@ type Visitor struct {
 	anchors Anchors
 	lanes   Lanes
 	sites   *site.Set
+	watches *watches
 	triage  *Triage
 	ids     *capture.IDSource
 	now     func() time.Time
@@ -121,9 +122,10 @@ func NewVisitor(cfg Config, d VisitorDeps) (*Visitor, error) {
 		return nil, errors.New("worker: Name must say which worker this is")
 	}
 	cfg = cfg.withDefaults()
+	ws := &watches{ledger: d.Ledger}
 	v := &Visitor{
 		cfg: cfg, ledger: d.Ledger, crawler: d.Crawler, archive: d.Archive, anchors: d.Anchors, lanes: d.Lanes,
-		sites: d.Sites, ids: d.IDs, now: d.Now, log: d.Log, triage: &Triage{ledger: d.Ledger, now: d.Now},
+		sites: d.Sites, ids: d.IDs, now: d.Now, log: d.Log, watches: ws, triage: &Triage{ledger: d.Ledger, watches: ws, now: d.Now},
 	}
 	v.kept = newKeeper(v)
 	return v, nil

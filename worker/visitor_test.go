@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/vault"
 	"github.com/trawlmark/trawlmark/crawler/site"
+	"github.com/trawlmark/trawlmark/worker"
 	"github.com/trawlmark/trawlmark/worker/lane"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 	"github.com/trawlmark/trawlmark/worker/task"
@@ -108,12 +110,88 @@ func TestTrapsAreNotFollowedAndTold(t *testing.T) {
 	if err := w.visitor().Handle(t.Context(), w.dispatch(ready[0].ID)); err != nil {
 		t.Fatal(err)
 	}
-	if j := w.job(ready[0].ID); j.State != ledger.Done || !strings.Contains(j.Error, "1 links were taken for traps") {
+	if j := w.job(ready[0].ID); j.State != ledger.Done || !strings.Contains(j.Error, "1 links not followed: 1 because it looks like a trap") {
 		t.Errorf("the job is %s and says %q", j.State, j.Error)
 	}
 	jobs, err := w.ledger.Jobs(t.Context(), ledger.JobFilter{Watch: watch.ID})
 	if err != nil || len(jobs) != 2 {
 		t.Errorf("%d jobs, want the seed and the one listing; %v", len(jobs), err)
+	}
+}
+
+// What a watch leaves out is not visited, and the run and its job say for how
+// many links it was which rule; rules that are changed hold for a running run.
+func TestTheRulesOfAWatchDecideWhatIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	listing := func(path string) site.Link {
+		return site.Link{URL: "https://shop.example" + path, Kind: site.KindListing}
+	}
+	w.crawl.links = []site.Link{
+		listing("/products/bag"), listing("/products/used-bag"), listing("/products/used-belt"), listing("/pages/size-chart"),
+		{URL: "https://other.example/products/bag", Kind: site.KindListing},
+		{URL: "https://shop.example/collections/all?page=2", Kind: site.KindNext},
+	}
+	watch, err := w.ledger.AddWatch(t.Context(), ledger.Watch{Name: "w", Seeds: []string{"https://shop.example/"}, Rules: ledger.Rules{
+		Hosts: []string{"shop.example"}, Include: []string{"/products/"}, Exclude: []string{"/products/used"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func() ledger.Fired {
+		t.Helper()
+		seed := ledger.Work{Kind: ledger.Visit, URL: "https://shop.example/", Lane: "shop.example", Site: "generic", PageKind: "search"}
+		if _, err := w.ledger.Fire(t.Context(), watch.ID, w.ledger.Now(), []ledger.Work{seed}); err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := w.ledger.Jobs(t.Context(), ledger.JobFilter{Watch: watch.ID, State: ledger.Planned})
+		if err != nil || len(jobs) == 0 {
+			t.Fatalf("%d jobs are planned, %v", len(jobs), err)
+		}
+		if err := w.visitor().Handle(t.Context(), w.dispatch(jobs[0].ID)); err != nil {
+			t.Fatal(err)
+		}
+		j := w.job(jobs[0].ID)
+		if j.State != ledger.Done || !strings.Contains(j.Error, "not followed") || !strings.Contains(j.Error, "excluded by /products/used") {
+			t.Errorf("the job is %s and says %q", j.State, j.Error)
+		}
+		fires, err := w.ledger.Fires(t.Context(), watch.ID, 1)
+		if err != nil || len(fires) != 1 {
+			t.Fatal(err)
+		}
+		return fires[0]
+	}
+	fire := run()
+	want := ledger.Refused{"excluded by /products/used": 2, "no include pattern matches": 1, "the host is not one of the watch": 1}
+	if fmt.Sprint(fire.Refused) != fmt.Sprint(want) || fire.Jobs != 3 || fire.Listings != 1 || fire.Pages != 2 {
+		t.Errorf("the run planned %d jobs (%d listings, %d pages) and refused %v, want %v", fire.Jobs, fire.Listings, fire.Pages, fire.Refused, want)
+	}
+}
+
+func TestAWatchThatMakesNoSenseIsRefusedInASentence(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		want  string
+		watch ledger.Watch
+	}{
+		{"", ledger.Watch{Seeds: []string{"https://shop.example/bags"}, Rules: ledger.Rules{Include: []string{"/products/"}}}},
+		{"nothing to begin with", ledger.Watch{Sites: []string{"demomarket"}}},
+		{`no site file named "nowhere"`, ledger.Watch{Sites: []string{"nowhere"}, Terms: []string{"x"}}},
+		{`the pattern "products" must begin with / or *`, ledger.Watch{Seeds: []string{"https://shop.example/"}, Rules: ledger.Rules{Include: []string{"products"}}}},
+		{`"https://shop.example" is not a host name`, ledger.Watch{Seeds: []string{"https://shop.example/"}, Rules: ledger.Rules{Hosts: []string{"https://shop.example"}}}},
+		{"begins at https://shop.example/bags, which its own rules leave out: excluded by /bags", ledger.Watch{
+			Seeds: []string{"https://shop.example/bags"}, Rules: ledger.Rules{Exclude: []string{"/bags"}}}},
+		{"the host is not one of the watch", ledger.Watch{Seeds: []string{"https://shop.example/"}, Rules: ledger.Rules{Hosts: []string{"www.shop.example"}}}},
+		{"brand profile", ledger.Watch{Seeds: []string{"https://shop.example/"}, Brand: []byte(`{"nmae": "x"}`)}},
+		{"depth", ledger.Watch{Seeds: []string{"https://shop.example/"}, Depth: -1}},
+	} {
+		tt.watch.Name = "w"
+		err := worker.CheckWatch(w.sites, tt.watch)
+		switch {
+		case tt.want == "" && err != nil, tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%+v: %v, want %q", tt.watch, err, tt.want)
+		case err != nil && !errors.Is(err, ledger.ErrInvalid):
+			t.Errorf("%v is not ErrInvalid", err)
+		}
 	}
 }
 

@@ -11,8 +11,10 @@ import (
 // Config says what belongs to a watch.
 type Config struct {
 	// Hosts that are followed: "www.shop.example", or "*.shop.example" for every
-	// name below. At least one.
+	// name below. At least one, unless AnyHost.
 	Hosts []string
+	// AnyHost follows every host that pages lead to.
+	AnyHost bool
 	// Include are path patterns of pages to follow, as robots.txt writes them
 	// ("/item/*", "/search?*q="). Empty: all paths.
 	Include []string
@@ -72,12 +74,12 @@ func (l Limits) Check(c Count) string {
 
 // Validate reports the first setting that cannot be used.
 func (c Config) Validate() error {
-	if len(c.Hosts) == 0 {
+	if len(c.Hosts) == 0 && !c.AnyHost {
 		return fmt.Errorf("scope.hosts: name at least one host to follow")
 	}
 	for _, h := range c.Hosts {
 		if name := strings.TrimPrefix(h, "*."); !goodHost(strings.ToLower(name)) {
-			return fmt.Errorf("scope.hosts: %q is not a host name; write shop.example or *.shop.example", clip(h))
+			return fmt.Errorf("scope.hosts: %q is not a host name; write shop.example, or *.shop.example for the names below it", clip(h))
 		}
 	}
 	for key, list := range map[string][]string{"include": c.Include, "exclude": c.Exclude} {
@@ -146,8 +148,27 @@ func (s *Scope) Decide(raw string, c Count) Decision {
 	return d
 }
 
+// Refuses gives the reason why a URL is not of this scope by its host and its
+// path, "" when it is: Decide without traps and limits. The include patterns
+// are left out for a page that only leads on to others.
+func (s *Scope) Refuses(raw string, leadsOn bool) string {
+	u, err := Canonical(raw, s.cfg.Rules)
+	if err != nil {
+		return "not a web address"
+	}
+	if !s.hasHost(Host(u)) {
+		return "the host is not one of the watch"
+	}
+	var d Decision
+	if leadsOn {
+		s = &Scope{cfg: s.cfg, exclude: s.exclude}
+	}
+	s.hasPath(u, &d)
+	return d.Reason
+}
+
 func (s *Scope) hasHost(host string) bool {
-	return slices.ContainsFunc(s.cfg.Hosts, func(h string) bool {
+	return s.cfg.AnyHost || slices.ContainsFunc(s.cfg.Hosts, func(h string) bool {
 		if strings.HasPrefix(h, "*.") {
 			return len(host) >= len(h) && strings.EqualFold(host[len(host)-len(h)+1:], h[1:])
 		}

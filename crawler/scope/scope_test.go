@@ -108,3 +108,27 @@ func FuzzTraps(f *testing.F) {
 		Shape(u)
 	})
 }
+
+func TestRefuses(t *testing.T) {
+	s, err := New(Config{AnyHost: true, Include: []string{"/item/"}, Exclude: []string{"/item/*/print$", "/used"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		raw     string
+		leadsOn bool
+		why     string
+	}{
+		{"https://any.example/item/1", false, ""},
+		{"https://any.example/item/1/print", false, "excluded by /item/*/print$"},
+		{"https://any.example/search?page=2", false, "no include pattern matches"},
+		{"https://any.example/search?page=2", true, ""},
+		{"https://any.example/used?page=2", true, "excluded by /used"},
+		{"https://any.example/item/a/a/a/a", false, ""},
+		{"mailto:x@any.example", true, "not a web address"},
+	} {
+		if got := s.Refuses(c.raw, c.leadsOn); got != c.why {
+			t.Errorf("%s: %q, want %q", c.raw, got, c.why)
+		}
+	}
+}
