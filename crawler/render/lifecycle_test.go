@@ -94,6 +94,9 @@ func TestRecyclesByAgeAndMemory(t *testing.T) {
 		if len(seen) < 2 && name == "age" || name == "memory" && !seen[nil] {
 			t.Errorf("%s: the browser was not replaced: %v", name, seen)
 		}
+		if s := r.Stats(); s.Recycles[name] == 0 || s.Starts < 2 || s.Captures != 3 || s.Crashes != 0 {
+			t.Errorf("%s: counted as %+v", name, s)
+		}
 	}
 }
 
@@ -117,6 +120,9 @@ func TestKilledBrowserIsReplacedAndTheCaptureMadeAgain(t *testing.T) {
 	mustBeFine(t, res)
 	if !strings.Contains(string(res.DOM), "at last") {
 		t.Errorf("dom %s", res.DOM)
+	}
+	if s := r.Stats(); s.Crashes != 1 || s.Repeats != 1 || s.Starts != 2 || s.Captures != 1 || s.Busy != 0 {
+		t.Errorf("counted as %+v", s)
 	}
 }
 

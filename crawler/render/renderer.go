@@ -22,6 +22,7 @@ type Renderer struct {
 	// starting guards that one Chrome is started at a time.
 	starting sync.Mutex
 	ending   sync.WaitGroup
+	counters counters
 }
 
 // ErrClosed is what Render ends with after Close.
@@ -107,17 +108,24 @@ func (r *Renderer) Render(ctx context.Context, req Request) *Result {
 			}
 			return none(capture.RenderCrash, "no browser: "+err.Error())
 		}
-		res, err = newVisit(r.cfg, ch, req).run(ctx)
+		v := newVisit(r.cfg, ch, req)
+		res, err = v.run(ctx)
+		if err == nil && v.crashed != "" && res.Outcome == capture.RenderCrash {
+			r.counters.pageCrashes.Add(1)
+		}
 		r.release(ch)
 		if err == nil {
+			r.counters.count(res)
 			return res
 		}
 		r.cfg.Log.Warn("Chrome failed under a capture", "attempt", attempt, "error", err)
 		res.Outcome = capture.RenderCrash
 		res.Evidence = append(res.Evidence, err.Error())
 		if attempt == 2 || ctx.Err() != nil {
+			r.counters.count(res)
 			return res
 		}
+		r.counters.repeats.Add(1)
 	}
 }
 
@@ -140,8 +148,11 @@ func (r *Renderer) acquire(ctx context.Context) (*chrome, error) {
 	}
 	ch, err := launch(ctx, r.cfg)
 	if err != nil {
+		r.counters.startFailures.Add(1)
 		return nil, err
 	}
+	r.counters.starts.Add(1)
+	r.counters.sandboxed.Store(ch.sandboxed)
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -169,9 +180,15 @@ func (r *Renderer) take() *chrome {
 	if ch == nil {
 		return nil
 	}
-	if ch.uses > r.cfg.RecycleAfter || r.cfg.Now().Sub(ch.started) > r.cfg.RecycleAge ||
-		ch.sick.Load() || ch.conn.lost() != nil {
-		r.retire(ch)
+	switch {
+	case ch.sick.Load() || ch.conn.lost() != nil:
+		r.retire(ch, recycleSick)
+		return nil
+	case ch.uses > r.cfg.RecycleAfter:
+		r.retire(ch, recycleCount)
+		return nil
+	case r.cfg.Now().Sub(ch.started) > r.cfg.RecycleAge:
+		r.retire(ch, recycleAge)
 		return nil
 	}
 	ch.refs++
@@ -181,7 +198,14 @@ func (r *Renderer) take() *chrome {
 
 // retire takes a Chrome out of use; it ends when the last capture in it does.
 // The lock is held.
-func (r *Renderer) retire(ch *chrome) {
+func (r *Renderer) retire(ch *chrome, why int) {
+	if !ch.retired && !r.closed {
+		if ch.conn.lost() != nil {
+			r.counters.crashes.Add(1)
+		} else {
+			r.counters.recycles[why].Add(1)
+		}
+	}
 	ch.retired = true
 	if r.cur == ch {
 		r.cur = nil
@@ -205,11 +229,14 @@ func (r *Renderer) release(ch *chrome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ch.refs--
-	if fat || ch.sick.Load() || ch.conn.lost() != nil {
-		r.retire(ch)
-		return
+	switch {
+	case ch.sick.Load() || ch.conn.lost() != nil:
+		r.retire(ch, recycleSick)
+	case fat:
+		r.retire(ch, recycleMemory)
+	default:
+		r.endIdle(ch)
 	}
-	r.endIdle(ch)
 }
 
 func (r *Renderer) end(ch *chrome) {
