@@ -81,7 +81,7 @@ func (u *audit) onlyLogged(ctx context.Context, id capture.ID) error {
 	if err != nil {
 		return err
 	}
-	if row.Entry.Type == custody.Captured {
+	if row.Entry.Type == custody.Captured || row.Entry.Type == custody.Redacted {
 		u.differ(NotInVault, id, vault.ManifestKey(id), "it was logged as captured; its manifest is not there, and nothing says why")
 	}
 	return nil
@@ -105,10 +105,10 @@ func (u *audit) kept(ctx context.Context, id capture.ID, f folder, e catalog.Ent
 	}
 	u.all(found)
 	u.r.Bytes += int64(len(doc))
-	if err := u.logged(ctx, e, digest, logged); err != nil || len(doc) == 0 {
+	m, err := manifest.Parse(doc)
+	if err := u.logged(ctx, e, m, digest, logged); err != nil || len(doc) == 0 {
 		return err
 	}
-	m, err := manifest.Parse(doc)
 	if err != nil || m.Capture != id {
 		u.differ(BadManifest, id, e.ManifestKey, "it cannot be read, or is of another capture: %s", errorText(err))
 		return nil
@@ -144,7 +144,7 @@ func (u *audit) read(ctx context.Context, e catalog.Entry) ([]byte, error) {
 }
 
 // logged compares a capture with its custody event.
-func (u *audit) logged(ctx context.Context, e catalog.Entry, digest capture.Digest, logged bool) error {
+func (u *audit) logged(ctx context.Context, e catalog.Entry, m *manifest.Manifest, digest capture.Digest, logged bool) error {
 	if !logged {
 		u.differ(NotInLog, e.ID, e.ManifestKey, "there is no custody event that it was captured")
 		return nil
@@ -157,7 +157,11 @@ func (u *audit) logged(ctx context.Context, e catalog.Entry, digest capture.Dige
 	case err != nil:
 		return err
 	}
-	if ev.Type != custody.Captured || ev.Manifest != digest || ev.Subject.Capture != e.ID {
+	of := e.ID
+	if m != nil && m.Redaction != nil {
+		of = m.Redaction.Capture
+	}
+	if ev.Type != sealedBy(m) || ev.Manifest != digest || ev.Subject.Capture != of {
 		u.differ(Differs, e.ID, e.ManifestKey, "the log has the manifest %s, the catalogue or the vault %s", ev.Manifest, digest)
 	}
 	return nil
@@ -234,4 +238,12 @@ func (u *audit) rows(ctx context.Context, e catalog.Entry, m *manifest.Manifest)
 		u.a.checkLock(e, info, func(w What, format string, args ...any) { u.differ(w, e.ID, p.Key, format, args...) })
 	}
 	return nil
+}
+
+// sealedBy is the type of the custody event that a manifest is sealed by.
+func sealedBy(m *manifest.Manifest) custody.Type {
+	if m != nil && m.Redaction != nil {
+		return custody.Redacted
+	}
+	return custody.Captured
 }

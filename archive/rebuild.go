@@ -121,7 +121,7 @@ func (b *rebuild) capture(ctx context.Context, id capture.ID, info vault.Info) e
 		return nil
 	case err != nil:
 		return err
-	case ev.Type != custody.Captured || ev.Manifest != capture.Sum(doc):
+	case ev.Type != sealedBy(m) || ev.Manifest != capture.Sum(doc):
 		b.differ(WrongBytes, id, info.Key, "its SHA-256 is %s, the log says %s", capture.Sum(doc), ev.Manifest)
 		return nil
 	}
@@ -139,6 +139,9 @@ func (b *rebuild) capture(ctx context.Context, id capture.ID, info vault.Info) e
 		return err
 	}
 	b.r.Captures++
+	if m.Redaction != nil { // nothing refers to a redaction
+		return b.a.Catalog.AddRedaction(ctx, id, m.Redaction.Capture)
+	}
 	return b.payloads(ctx, m, arts)
 }
 

@@ -27,6 +27,8 @@ type Pending struct {
 	Payloads []catalog.Payload `json:"payloads,omitempty"`
 	// Actor made the capture, whoever stores it in the end.
 	Actor string `json:"actor"`
+	// Redacts is set of a redaction: what it is of.
+	Redacts *redacts `json:"redacts,omitempty"`
 	// Note is what the caller wants back with it after a restart.
 	Note json.RawMessage `json:"note,omitempty"`
 

@@ -178,11 +178,7 @@ func (a *Archive) manifest(p *Pending, objects []catalog.Artifact) (*manifest.Ma
 
 func (a *Archive) record(ctx context.Context, p *Pending, objects []catalog.Artifact, digest capture.Digest, info vault.Info) (Receipt, error) {
 	e := p.Entry
-	// The capture's own id names the event, so storing twice logs once.
-	receipt, err := a.Custody.Append(ctx, custody.Event{
-		ID: p.ID, Type: custody.Captured, At: e.Finished.Truncate(time.Microsecond), Actor: p.Actor,
-		Subject: custody.Subject{Capture: p.ID}, Manifest: digest,
-	}, custody.Keep{})
+	receipt, err := a.Custody.Append(ctx, p.event(digest), custody.Keep{})
 	if err != nil {
 		return Receipt{}, fmt.Errorf("the custody event of capture %s could not be recorded: %w", p.ID, err)
 	}
@@ -195,6 +191,11 @@ func (a *Archive) record(ctx context.Context, p *Pending, objects []catalog.Arti
 	}
 	if err := a.Catalog.AddWith(ctx, e, objects, payloads, p.uses()); err != nil {
 		return Receipt{}, fmt.Errorf("capture %s is stored, but the catalogue did not take it: %w", p.ID, err)
+	}
+	if p.Redacts != nil {
+		if err := a.Catalog.AddRedaction(ctx, p.ID, p.Redacts.Capture); err != nil {
+			return Receipt{}, fmt.Errorf("capture %s is stored, but the catalogue did not take what it is a redaction of: %w", p.ID, err)
+		}
 	}
 	return Receipt{ID: p.ID, Manifest: digest, Entry: e, Objects: objects}, nil
 }

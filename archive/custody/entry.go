@@ -26,17 +26,18 @@ const (
 	RetentionChanged Type = "retention_changed" // its lock was extended
 	KeyRotated       Type = "key_rotated"       // the log has a new signing key
 	Erased           Type = "erased"            // private parts were erased, by law or at the end of retention
+	Redacted         Type = "redacted"          // a copy with parts withheld was made; Manifest names that copy
 )
 
 // Types lists them in the order above.
 func Types() []Type {
-	return []Type{Captured, Viewed, Downloaded, Decided, Held, Released, Exported, RetentionChanged, KeyRotated, Erased}
+	return []Type{Captured, Viewed, Downloaded, Decided, Held, Released, Exported, RetentionChanged, KeyRotated, Erased, Redacted}
 }
 
 // Valid reports whether t is one of the types above.
 func (t Type) Valid() bool {
 	switch t {
-	case Captured, Viewed, Downloaded, Decided, Held, Released, Exported, RetentionChanged, KeyRotated, Erased:
+	case Captured, Viewed, Downloaded, Decided, Held, Released, Exported, RetentionChanged, KeyRotated, Erased, Redacted:
 		return true
 	}
 	return false

@@ -48,8 +48,8 @@ type Event struct {
 	At      time.Time // kept in UTC, to the microsecond
 	Actor   string    // "person:ann@example.org", "worker:eu-3", "system:retention"
 	Subject Subject
-	// Manifest is the SHA-256 of the capture's manifest: set for captured,
-	// optional for the others.
+	// Manifest is the SHA-256 of the capture's manifest: set for captured, and
+	// for redacted, where it is that of the redaction; optional for the others.
 	Manifest capture.Digest
 	// Details says more, by names of [a-z0-9_]: reason, exhibit, until, ...
 	Details map[string]string
@@ -80,6 +80,8 @@ func (e Event) check() error {
 		return bad("key_rotated is about the log alone, named by its origin")
 	case e.Type == Captured && (e.Subject.Capture.IsZero() || e.Manifest.IsZero()):
 		return bad("captured names a capture and the digest of its manifest")
+	case e.Type == Redacted && (e.Subject.Capture.IsZero() || e.Manifest.IsZero()):
+		return bad("redacted names the capture it was made of and the digest of the redaction's manifest")
 	case e.Salt.IsZero():
 		return bad("it has no salt")
 	case len(e.Details) > maxDetail:

@@ -105,7 +105,7 @@ func TestEntry(t *testing.T) {
 		}
 	}
 	good := string(e.Marshal())
-	for _, bad := range []string{"", "\n", good[:len(good)-1], good + "\n", " " + good, strings.Replace(good, " ", "  ", 1), strings.ToUpper(good), strings.Replace(good, "v1", "v2", 1), strings.Replace(good, "erased", "looked", 1), good[:len(good)-3] + "\n"} {
+	for _, bad := range []string{"", "\n", good[:len(good)-1], good + "\n", " " + good, strings.Replace(good, " ", "  ", 1), strings.ToUpper(good), strings.Replace(good, "v1", "v2", 1), strings.Replace(good, string(e.Type), "looked", 1), good[:len(good)-3] + "\n"} {
 		if _, err := ParseEntry([]byte(bad)); !errors.Is(err, ErrEntry) {
 			t.Errorf("%q: %v", bad, err)
 		}

@@ -46,6 +46,9 @@ type Manifest struct {
 	Environment Environment `json:"environment"`
 	Clock       Clock       `json:"clock"`
 	Policy      Policy      `json:"policy"`
+
+	// Redaction is set of a redaction, and of nothing else (FormatRedaction).
+	Redaction *Redaction `json:"redaction,omitempty"`
 }
 
 // Asked is who wanted the visit, and why. Epoch is the attempt.

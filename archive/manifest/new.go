@@ -49,7 +49,7 @@ func New(c *capture.Capture, stored []Stored) (*Manifest, error) {
 	}
 	m.Missing, m.Failures = missing(c), failures(c)
 	for _, s := range stored {
-		m.Artifacts = append(m.Artifacts, newArtifact(s))
+		m.Artifacts = append(m.Artifacts, NewArtifact(s))
 	}
 	var err error
 	if m.Main, err = newResponse(c.Main(), c.Started); err != nil {
@@ -109,7 +109,8 @@ func newDNS(d capture.DNSAnswer) DNS {
 	return out
 }
 
-func newArtifact(s Stored) Artifact {
+// NewArtifact lists one stored file.
+func NewArtifact(s Stored) Artifact {
 	return Artifact{
 		Role: s.Role, Tile: int64(s.Tile), MediaType: text(s.MediaType),
 		Bytes: s.Print.Size, SHA256: s.Print.SHA256, SHA512: s.Print.SHA512,

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -39,6 +40,13 @@ func (m *Manifest) normal() *Manifest {
 	for i := range n.DNS {
 		some(&n.DNS[i].Addresses)
 	}
+	if n.Redaction != nil {
+		r := *n.Redaction
+		some(&r.Changes)
+		some(&r.Withheld)
+		some(&r.Records)
+		n.Redaction = &r
+	}
 	if n.Exchanges.Kinds == nil {
 		n.Exchanges.Kinds = map[string]int64{}
 	}
@@ -63,8 +71,8 @@ func invalid(format string, a ...any) error {
 // validate checks what must hold in every manifest.
 func (m *Manifest) validate() error {
 	switch {
-	case m.Format != Format:
-		return invalid("the format is %.40q; this program reads %s", m.Format, Format)
+	case m.Format != Format && m.Format != FormatRedaction:
+		return invalid("the format is %.40q; this program reads %s and %s", m.Format, Format, FormatRedaction)
 	case m.Capture.IsZero():
 		return invalid("the capture has no id")
 	case m.URL == "":
@@ -79,7 +87,7 @@ func (m *Manifest) validate() error {
 	if err := scan(reflect.ValueOf(m).Elem(), "manifest"); err != nil {
 		return err
 	}
-	for _, check := range []func() error{m.validateCounts, m.validateArtifacts, m.validateMain, m.validateDNS} {
+	for _, check := range []func() error{m.validateCounts, m.validateArtifacts, m.validateMain, m.validateDNS, m.validateRedaction} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -198,7 +206,8 @@ func scan(v reflect.Value, where string) error {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("json") != "" {
-				if err := scan(v.Field(i), f.Tag.Get("json")); err != nil {
+				name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				if err := scan(v.Field(i), name); err != nil {
 					return err
 				}
 			}

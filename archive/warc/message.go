@@ -53,7 +53,9 @@ func (r *Record) HTTP() (*Message, error) {
 	l := &lines{r: m.in, left: maxHead}
 	line, wrong := l.next()
 	if wrong == "" {
-		wrong = m.startLine(line, r.Type == TypeRequest)
+		// The conversion of a request is one too.
+		request := r.Type == TypeRequest || r.Type == TypeConversion && strings.Contains(r.Get("Content-Type"), "msgtype=request")
+		wrong = m.startLine(line, request)
 	}
 	if wrong == "" {
 		m.Header, wrong = l.fields()
