@@ -46,7 +46,7 @@ type Config struct {
 	Worker     Worker     `yaml:"worker"`
 	Dispatcher Dispatcher `yaml:"dispatcher"`
 	Score      Score      `yaml:"score"`
-	Console    Listen     `yaml:"console"`
+	Console    Console    `yaml:"console"`
 	Metrics    Listen     `yaml:"metrics"`
 	Log        Log        `yaml:"log"`
 
@@ -60,12 +60,17 @@ type Database struct {
 
 // Redis is the queue's server.
 type Redis struct {
-	Addresses      []string `yaml:"addresses"`
-	SentinelMaster string   `yaml:"sentinel_master"`
-	Username       string   `yaml:"username"`
-	Password       Secret   `yaml:"-"`
-	TLS            bool     `yaml:"tls"`
-	DB             int      `yaml:"db"`
+	Addresses        []string `yaml:"addresses"`
+	SentinelMaster   string   `yaml:"sentinel_master"`
+	Username         string   `yaml:"username"`
+	Password         Secret   `yaml:"-"`
+	SentinelPassword Secret   `yaml:"-"`
+	TLS              bool     `yaml:"tls"`
+	CAFile           string   `yaml:"ca_file"`
+	CertFile         string   `yaml:"cert_file"`
+	KeyFile          string   `yaml:"key_file"`
+	ServerName       string   `yaml:"server_name"`
+	DB               int      `yaml:"db"`
 }
 
 // Storage is the S3 server that evidence goes to.
@@ -74,6 +79,7 @@ type Storage struct {
 	Bucket        string `yaml:"bucket"`
 	Region        string `yaml:"region"`
 	TLS           bool   `yaml:"tls"`
+	CAFile        string `yaml:"ca_file"`
 	Prefix        string `yaml:"prefix"`
 	AllowUnlocked bool   `yaml:"allow_unlocked"`
 	AccessKey     Secret `yaml:"-"`
@@ -130,6 +136,7 @@ type Chrome struct {
 	RecycleAfter int      `yaml:"recycle_after"`
 	RecycleAge   Duration `yaml:"recycle_age"`
 	RecycleRSS   Size     `yaml:"recycle_rss"`
+	Sandbox      string   `yaml:"sandbox"` // require, prefer or off
 }
 
 // Egress is the only way out.
@@ -175,6 +182,12 @@ type Score struct {
 	URL     string   `yaml:"url"`
 	Timeout Duration `yaml:"timeout"`
 	Token   Secret   `yaml:"-"`
+}
+
+// Console is where people use it.
+type Console struct {
+	Listen string `yaml:"listen"`
+	URL    string `yaml:"url"`
 }
 
 // Listen is an address to serve on.
@@ -229,10 +242,14 @@ func (c *Config) secrets(getenv func(string) string) {
 	}
 	set(&c.Database.URL, "TRAWLMARK_DATABASE_URL")
 	set(&c.Redis.Password, "TRAWLMARK_REDIS_PASSWORD")
+	set(&c.Redis.SentinelPassword, "TRAWLMARK_REDIS_SENTINEL_PASSWORD")
 	set(&c.Storage.AccessKey, "TRAWLMARK_S3_ACCESS_KEY")
 	set(&c.Storage.SecretKey, "TRAWLMARK_S3_SECRET_KEY")
 	set(&c.Score.Token, "TRAWLMARK_SCORER_TOKEN")
 	set(&c.Egress.Proxy, "TRAWLMARK_PROXY_URL")
+	if v := getenv(ConsoleURLVariable); v != "" {
+		c.Console.URL = v
+	}
 	for _, name := range c.Egress.Proxies {
 		if c.Egress.ProxyURLs == nil {
 			c.Egress.ProxyURLs = map[string]Secret{}
@@ -243,6 +260,9 @@ func (c *Config) secrets(getenv func(string) string) {
 		set(&c.Seal.TSAs[i].Password, "TRAWLMARK_TSA_"+envName(c.Seal.TSAs[i].Name)+"_PASSWORD")
 	}
 }
+
+// ConsoleURLVariable is the environment variable that goes over console.url.
+const ConsoleURLVariable = "TRAWLMARK_CONSOLE_URL"
 
 // ProxyVariable is the environment variable with the address of a named proxy.
 func ProxyVariable(name string) string { return "TRAWLMARK_PROXY_" + envName(name) + "_URL" }

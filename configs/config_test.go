@@ -89,6 +89,15 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 		{"proxy", "egress:\n  proxies: ['http://u:hush@p']\n", ":2: egress.proxies: "},
 		{"proxies of one variable", "egress:\n  proxies: [a-b, a-b]\n", ":2: egress.proxies: "},
 		{"override", "egress:\n  override:\n    shop.example: nowhere\n", ":2: egress.override: "},
+		{"sandbox", "chrome:\n  sandbox: maybe\n", ":2: chrome.sandbox: "},
+		{"console url", "console:\n  url: console.example.org\n", ":2: console.url: "},
+		{"console url with a path", "console:\n  url: https://example.org/console\n", ":2: console.url: "},
+		{"ca without tls", "redis:\n  addresses: ['r:6379']\n  ca_file: x.pem\n", ":3: redis.ca_file: needs redis.tls: true"},
+		{"ca that is not there", "redis:\n  tls: true\n  ca_file: nowhere.pem\n", ":3: redis.ca_file: cannot be read"},
+		{"certificate without key", "redis:\n  tls: true\n  cert_file: nowhere.pem\n", ":3: redis.cert_file: cert_file and key_file belong together"},
+		{"storage ca", "storage:\n  ca_file: nowhere.pem\n", ":2: storage.ca_file: cannot be read"},
+		{"master without sentinels", "redis:\n  sentinel_master: main\n", ":2: redis.sentinel_master: needs the sentinels"},
+		{"database of a cluster", "redis:\n  addresses: ['a:1', 'b:1']\n  db: 3\n", ":3: redis.db: 3 cannot be used"},
 		{"endpoint without keys", "storage:\n  endpoint: s3.example:9000\n", ":2: storage.endpoint: set TRAWLMARK_S3_ACCESS_KEY"},
 		{"not yaml", "worker: [\n", ":1"},
 		{"tabs", "worker:\n\tlease: 3s\n", ":2"},
@@ -125,15 +134,15 @@ func TestAMissingFileSaysWhatToDo(t *testing.T) {
 
 func TestSecretsComeFromTheEnvironmentAndNeverPrint(t *testing.T) {
 	env := map[string]string{
-		"TRAWLMARK_DATABASE_URL": "postgres://u:hush@db/x", "TRAWLMARK_REDIS_PASSWORD": "hush", "TRAWLMARK_S3_ACCESS_KEY": "hush",
+		"TRAWLMARK_DATABASE_URL": "postgres://u:hush@db/x", "TRAWLMARK_REDIS_PASSWORD": "hush", "TRAWLMARK_REDIS_SENTINEL_PASSWORD": "hush", "TRAWLMARK_S3_ACCESS_KEY": "hush",
 		"TRAWLMARK_S3_SECRET_KEY": "hush", "TRAWLMARK_SCORER_TOKEN": "hush", "TRAWLMARK_PROXY_URL": "http://u:hush@proxy", "TRAWLMARK_TSA_ACME_1_PASSWORD": "hush",
 		"TRAWLMARK_PROXY_DE_2_URL": "http://u:hush@de",
 	}
-	c, err := configs.Load(write(t, "egress:\n  proxies: [de-2]\nseal:\n  tsas:\n    - {name: acme-1, url: 'https://tsa.example', roots: r.pem}\n"), func(k string) string { return env[k] })
+	c, err := configs.Load(write(t, "redis:\n  addresses: ['s:26379']\n  sentinel_master: main\negress:\n  proxies: [de-2]\nseal:\n  tsas:\n    - {name: acme-1, url: 'https://tsa.example', roots: r.pem}\n"), func(k string) string { return env[k] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Redis.Password.Reveal() != "hush" || c.Egress.ProxyURLs["de-2"].Reveal() != "http://u:hush@de" || c.Seal.TSAs[0].Password.Reveal() != "hush" || c.Database.URL.Reveal() == "" {
+	if c.Redis.Password.Reveal() != "hush" || c.Redis.SentinelPassword.Reveal() != "hush" || c.Egress.ProxyURLs["de-2"].Reveal() != "http://u:hush@de" || c.Seal.TSAs[0].Password.Reveal() != "hush" || c.Database.URL.Reveal() == "" {
 		t.Error("a secret was not taken from the environment")
 	}
 	j, _ := json.Marshal(c)
@@ -145,6 +154,23 @@ func TestSecretsComeFromTheEnvironmentAndNeverPrint(t *testing.T) {
 		if strings.Contains(text, "hush") {
 			t.Errorf("%s prints a secret", name)
 		}
+	}
+}
+
+func TestTheConsolesAddressComesFromTheFileOrTheEnvironment(t *testing.T) {
+	path := write(t, "console:\n  url: https://console.example.org\n")
+	c, err := configs.Load(path, noEnv)
+	if err != nil || c.Console.URL != "https://console.example.org" {
+		t.Errorf("%q, %v", c.Console.URL, err)
+	}
+	env := func(k string) string {
+		if k == configs.ConsoleURLVariable {
+			return "https://other.example.org/"
+		}
+		return ""
+	}
+	if c, err = configs.Load(path, env); err != nil || c.Console.URL != "https://other.example.org/" {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -5,13 +5,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"time"
 )
 
 func (c *Config) validate() error {
-	return errors.Join(c.validatePlaces(), c.validateTimes(), c.validateNumbers(), c.validateWords())
+	return errors.Join(c.validatePlaces(), c.validateConnections(), c.validateTimes(), c.validateNumbers(), c.validateWords())
 }
 
 // proxyName is what site files may name.
@@ -37,6 +38,7 @@ func (c *Config) validateWords() error {
 		errs = append(errs, c.fault(key, "%q is not one of: %s", v, strings.Join(allowed, ", ")))
 	}
 	oneOf("retention.mode", c.Retention.Mode, "GOVERNANCE", "COMPLIANCE")
+	oneOf("chrome.sandbox", c.Chrome.Sandbox, "require", "prefer", "off")
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "text", "json")
 	if !workerName.MatchString(c.Worker.Name) {
@@ -70,6 +72,11 @@ func (c *Config) validatePlaces() error {
 		}
 		if c.Storage.AccessKey == "" || c.Storage.SecretKey == "" {
 			errs = append(errs, c.fault("storage.endpoint", "set TRAWLMARK_S3_ACCESS_KEY and TRAWLMARK_S3_SECRET_KEY in the environment, or leave the endpoint empty for the embedded server"))
+		}
+	}
+	if u := c.Console.URL; u != "" {
+		if p, err := url.Parse(u); err != nil || p.Host == "" || p.Scheme != "http" && p.Scheme != "https" || p.User != nil || p.RawQuery != "" || strings.Trim(p.Path, "/") != "" {
+			errs = append(errs, c.fault("console.url", "%q must be http(s)://host, without path, query or user", u))
 		}
 	}
 	for _, a := range c.Egress.Allow {
@@ -166,5 +173,44 @@ func (c *Config) validateNumbers() error {
 	between("chrome.recycle_rss", int64(c.Chrome.RecycleRSS), 100<<20, 1<<40)
 	between("crawler.max_body", int64(c.Crawler.MaxBody), 1<<10, 4<<30)
 	between("redis.db", int64(c.Redis.DB), 0, 15)
+	return errors.Join(errs...)
+}
+
+// validateConnections are the settings of TLS and of Redis' forms, and that the
+// files they name can be read: an operator hears of it before anything starts.
+func (c *Config) validateConnections() error {
+	var errs []error
+	wrong := func(key, format string, args ...any) { errs = append(errs, c.fault(key, format, args...)) }
+	r := c.Redis
+	switch {
+	case r.SentinelMaster != "" && len(r.Addresses) == 0:
+		wrong("redis.sentinel_master", "needs the sentinels' host:port in redis.addresses")
+	case r.SentinelMaster == "" && len(r.Addresses) > 1 && r.DB != 0:
+		wrong("redis.db", "%d cannot be used: several addresses without sentinel_master are a Cluster, which has database 0 alone", r.DB)
+	}
+	if (r.CertFile == "") != (r.KeyFile == "") {
+		wrong("redis.cert_file", "cert_file and key_file belong together")
+		r.CertFile, r.KeyFile = "", "" // one sentence is enough
+	}
+	for _, f := range []struct {
+		key, path string
+		tls       bool
+		tlsKey    string
+	}{
+		{"redis.ca_file", r.CAFile, r.TLS, "redis.tls"}, {"redis.cert_file", r.CertFile, r.TLS, "redis.tls"},
+		{"redis.key_file", r.KeyFile, r.TLS, "redis.tls"}, {"redis.server_name", r.ServerName, r.TLS, "redis.tls"},
+		{"storage.ca_file", c.Storage.CAFile, c.Storage.TLS, "storage.tls"},
+	} {
+		switch {
+		case f.path == "":
+		case !f.tls:
+			wrong(f.key, "needs %s: true", f.tlsKey)
+		case f.key == "redis.server_name":
+		default:
+			if _, err := os.ReadFile(f.path); err != nil {
+				wrong(f.key, "cannot be read: %v", err)
+			}
+		}
+	}
 	return errors.Join(errs...)
 }

@@ -22,21 +22,19 @@ import (
 	"github.com/trawlmark/trawlmark/archive/bundle"
 	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/configs"
 	"github.com/trawlmark/trawlmark/console"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
-
-// consoleURLName is the environment variable with the address that people use,
-// where that is not console.listen.
-const consoleURLName = "TRAWLMARK_CONSOLE_URL"
 
 func consoleCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "console", Short: "Run the console alone: web pages and JSON API for analysts, legal teams and operators", Args: cobra.NoArgs,
 		Long: `The console serves its pages at console.listen of the configuration. While there
 is no account and it listens on this machine alone, it prints a link that signs
-in once as admin. ` + consoleURLName + ` is the address that people use when that is
-another one, https://console.example.org behind a proxy that ends TLS, say.`,
+in once as admin. console.url (or ` + configs.ConsoleURLVariable + `) is the address that people
+use when that is another one: https://console.example.org behind a proxy that
+ends TLS, say.`,
 		Example: "  trawlmark console\n  trawlmark console user add ann --role analyst",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return g.with(func(a *app) error { return a.runConsole(c.Context()) })
@@ -125,7 +123,7 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 	}
 	local := (&globals{s: a.s}).actor()
 	srv, err := console.New(console.Config{
-		Listen: a.cfg.Console.Listen, URL: a.s.getenv(consoleURLName), AccountsFile: a.accountsFile(),
+		Listen: a.cfg.Console.Listen, URL: a.cfg.Console.URL, AccountsFile: a.accountsFile(),
 		LocalActor: strings.TrimPrefix(local, "person:"), Build: software(), TempDir: tmp,
 	}, deps)
 	if err != nil {
@@ -135,7 +133,7 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := a.s.getenv(consoleURLName)
+	at := a.cfg.Console.URL
 	if at == "" {
 		at = "http://" + a.cfg.Console.Listen + "/"
 	}

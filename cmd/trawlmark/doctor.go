@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -70,9 +69,6 @@ func printChecks(g *globals, all []check) {
 func diagnose(ctx context.Context, a *app) []check {
 	var all []check
 	try := func(part, remedy string, f func() (string, error)) {
-		cctx, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		_ = cctx
 		detail, err := f()
 		c := check{Part: part, State: "good", Detail: detail}
 		if err != nil {
@@ -152,7 +148,7 @@ func tryQueue(ctx context.Context, a *app) (string, error) {
 	}
 	defer rdb.Close()
 	if err := rdb.Ping(ctx).Err(); err != nil {
-		return "", fmt.Errorf("Redis at %s does not answer: %w", q, err)
+		return "", fmt.Errorf("the queue at %s does not answer: %w", q, err)
 	}
 	depth, err := task.NewClient(rdb, 0).Depth(ctx, task.HTTP)
 	if err != nil {

@@ -144,7 +144,7 @@ func (a *app) healthParts(rdb redis.UniversalClient) []part {
 	if rdb != nil { // the console has no queue
 		all = append(all, part{"queue", func(ctx context.Context) error {
 			if err := rdb.Ping(ctx).Err(); err != nil {
-				return errors.New("Redis does not answer")
+				return errors.New("the queue (Redis) does not answer")
 			}
 			return nil
 		}})

@@ -88,7 +88,10 @@ own; what a killed one left on disk, the next one of its name stores.`,
 func (a *app) queue(ctx context.Context) (task.Redis, error) {
 	c := a.cfg.Redis
 	if len(c.Addresses) > 0 {
-		r := task.Redis{Username: c.Username, Password: task.Secret(c.Password.Reveal()), DB: c.DB, TLS: c.TLS}
+		r := task.Redis{
+			Username: c.Username, Password: task.Secret(c.Password.Reveal()), SentinelPassword: task.Secret(c.SentinelPassword.Reveal()),
+			DB: c.DB, TLS: c.TLS, CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, ServerName: c.ServerName,
+		}
 		switch {
 		case c.SentinelMaster != "":
 			r.Sentinels, r.Master = c.Addresses, c.SentinelMaster

@@ -2,23 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
-	"github.com/trawlmark/trawlmark/crawler/triage"
 	"github.com/trawlmark/trawlmark/worker"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
 
 func watchCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "watch", Short: "Say what to look for, where and how often"}
-	c.AddCommand(watchAdd(g), watchList(g), watchRun(g),
+	c.AddCommand(watchAdd(g), watchSet(g), watchList(g), watchShow(g), watchRun(g),
 		watchAct(g, "pause", "Stop a watch from firing", (*ledger.Ledger).PauseWatch),
 		watchAct(g, "resume", "Let a paused watch fire again", (*ledger.Ledger).ResumeWatch),
 		watchAct(g, "remove", "Remove a watch; what it found stays", func(l *ledger.Ledger, ctx context.Context, id capture.ID) error {
@@ -29,70 +26,44 @@ func watchCommand(g *globals) *cobra.Command {
 }
 
 func watchAdd(g *globals) *cobra.Command {
-	var w ledger.Watch
-	var brand, missed string
+	var x watchFlags
 	c := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a watch",
 		Long: `A watch searches marketplaces for terms on a schedule and assesses each listing
 for a brand. The brand profile (names, models with reference prices, authorised
-sellers) is a YAML file; docs/brands.md explains it.`,
+sellers) is a YAML file; docs/brands.md explains it.
+
+Every listing on its search pages is visited, unless --host, --include or
+--exclude leave it out or a limit is reached; "watch show" tells how many were
+left and why. Patterns are of path and query, written as in robots.txt: they fit
+from the start, * is anything, $ is the end. Paging links are held to --host and
+--exclude alone.`,
 		Example: `  trawlmark watch add aurelle --brand aurelle.yaml --site ebay --term "aurelle belvoir" --cron "0 6 * * *" --zone Europe/Paris
-  trawlmark watch add shop-x --brand aurelle.yaml --seed https://shop.example/collections/bags --every 12h
-  trawlmark watch add once --brand aurelle.yaml --site etsy --term aurelle`,
+  trawlmark watch add shop-x --brand aurelle.yaml --seed https://shop.example/collections/bags --every 12h --include '/products/*' --exclude '*gift-card*'
+  trawlmark watch add once --brand aurelle.yaml --site etsy --term aurelle --max-listings 200 --depth 1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return g.with(func(a *app) error {
-				w.Name, w.CreatedBy, w.Missed = args[0], g.actor(), ledger.MissedPolicy(missed)
-				if err := loadBrand(&w, brand); err != nil {
+				w := ledger.Watch{Name: args[0], CreatedBy: g.actor()}
+				if err := x.apply(c.Flags(), &w); err != nil {
 					return err
 				}
 				return addWatch(c.Context(), g, a, w)
 			})
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&brand, "brand", "", "brand profile, a YAML file (docs/brands.md)")
-	f.StringSliceVar(&w.Sites, "site", nil, "site to search, by the name of its file; repeat for several (`trawlmark site list`)")
-	f.StringArrayVar(&w.Terms, "term", nil, "what to search for; repeat for several")
-	f.StringArrayVar(&w.Seeds, "seed", nil, "URL to begin at besides the searches; repeat for several")
-	f.StringVar(&w.Schedule.Cron, "cron", "", `when: five cron fields or @daily, @hourly; empty: only by "watch run"`)
-	f.StringVar(&w.Schedule.Zone, "zone", "UTC", "time zone of --cron")
-	every := f.Duration("every", 0, "shorthand for --cron '@every ...'")
-	f.StringVar(&missed, "missed", "catch_up", "what to do about times that nobody was there for: catch_up or skip")
-	f.IntVar(&w.MaxPages, "max-pages", 50, "search pages of one run")
-	f.IntVar(&w.MaxListings, "max-listings", 2000, "listings of one run")
-	f.IntVar(&w.Priority, "priority", 0, "-100 to 100; higher goes first")
-	c.PreRunE = func(*cobra.Command, []string) error {
-		if *every > 0 {
-			if w.Schedule.Cron != "" {
-				return usagef("give --cron or --every, not both")
-			}
-			w.Schedule.Cron = "@every " + every.String()
-		}
-		if len(w.Sites)*len(w.Terms)+len(w.Seeds) == 0 {
-			return usagef("say where to look: --site with --term, or --seed URL")
-		}
-		return nil
-	}
+	x.bind(c.Flags())
 	return c
 }
 
-// loadBrand reads and checks a brand profile; it is kept as JSON.
-func loadBrand(w *ledger.Watch, path string) error {
-	if path == "" {
-		return nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("the brand profile cannot be read: %w", err)
-	}
-	b, err := triage.ParseBrand(path, text)
+// checkWatch refuses a watch that cannot work, in a sentence.
+func checkWatch(a *app, w ledger.Watch) error {
+	sites, err := a.openSites()
 	if err != nil {
 		return err
 	}
-	w.Brand, err = json.Marshal(b)
-	return err
+	return refusedWatch(worker.CheckWatch(sites, w))
 }
 
 func addWatch(ctx context.Context, g *globals, a *app, w ledger.Watch) error {
@@ -100,14 +71,10 @@ func addWatch(ctx context.Context, g *globals, a *app, w ledger.Watch) error {
 	if err != nil {
 		return err
 	}
-	sites, err := a.openSites()
-	if err != nil {
+	if err := checkWatch(a, w); err != nil {
 		return err
 	}
-	jobs, problems := worker.Seeds(sites, w)
-	if len(problems) > 0 {
-		return errors.Join(problems...)
-	}
+	jobs, _ := worker.Seeds(a.sites, w)
 	w, err = l.AddWatch(ctx, w)
 	if err != nil {
 		return err
@@ -142,12 +109,8 @@ func watchList(g *globals) *cobra.Command {
 				if g.json {
 					return printJSON(g.s.out, all)
 				}
-				t := newTable("name:30", "state", "sites:24", "terms:30", "next", "last", "jobs>", "open>", "listings>")
+				t := newTable("name:30", "state", "sites:24", "terms:30", "next", "last", "jobs>", "open>", "listings>", "not followed>", "rules")
 				for _, w := range all {
-					state := "active"
-					if w.Paused {
-						state = "paused"
-					}
 					var last ledger.Fired
 					fires, err := l.Fires(ctx, w.ID, 1)
 					if err != nil {
@@ -156,8 +119,8 @@ func watchList(g *globals) *cobra.Command {
 					if len(fires) > 0 {
 						last = fires[0]
 					}
-					t.add(w.Name, state, fmt.Sprint(w.Sites), fmt.Sprintf("%q", w.Terms), timeText(w.NextFire), timeText(last.At),
-						fmt.Sprint(last.Jobs), fmt.Sprint(last.Open), fmt.Sprint(last.Listings))
+					t.add(w.Name, watchState(w), fmt.Sprint(w.Sites), fmt.Sprintf("%q", w.Terms), timeText(w.NextFire), timeText(last.At),
+						fmt.Sprint(last.Jobs), fmt.Sprint(last.Open), fmt.Sprint(last.Listings), fmt.Sprint(last.Dropped), rulesWord(w.Rules))
 				}
 				if len(all) == 0 {
 					fmt.Fprintln(g.s.out, "There is no watch yet; see `trawlmark watch add --help`.")
@@ -168,6 +131,14 @@ func watchList(g *globals) *cobra.Command {
 			})
 		},
 	}
+}
+
+// rulesWord says in a word whether a watch leaves something out.
+func rulesWord(r ledger.Rules) string {
+	if r.Empty() {
+		return "-"
+	}
+	return fmt.Sprint(len(r.Hosts) + len(r.Include) + len(r.Exclude))
 }
 
 func watchRun(g *globals) *cobra.Command {
