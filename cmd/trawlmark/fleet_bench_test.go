@@ -48,8 +48,8 @@ func BenchmarkFleetCaptures(b *testing.B) {
 	for range b.N {
 		m := newBenchMarket(b)
 		urls := m.urls(benchCaptures)
-		bare := m.bareChrome(b, urls)
-		took, a := m.trawlmark(b, urls, task.Browser, `{"render":"always"}`, func(c *configs.Config) {
+		bare, floor := m.bareChrome(b, urls)
+		took, used, a := m.trawlmark(b, urls, task.Browser, `{"render":"always"}`, func(c *configs.Config) {
 			c.Worker.Pools = configs.Pools{Browser: benchBrowsers}
 			c.Chrome.Contexts = benchBrowsers
 		})
@@ -57,6 +57,8 @@ func BenchmarkFleetCaptures(b *testing.B) {
 		b.ReportMetric(float64(len(urls))/bare.Seconds(), "bare-chromedp/s")
 		b.ReportMetric(float64(len(urls))/took.Seconds(), "sealed-captures/s")
 		b.ReportMetric(took.Seconds()/bare.Seconds(), "times-bare")
+		floor.report(b, "bare", len(urls))
+		used.report(b, "sealed", len(urls))
 		logPhases(b, a)
 	}
 }
@@ -68,14 +70,16 @@ func BenchmarkFleetVisits(b *testing.B) {
 	for range b.N {
 		m := newBenchMarket(b)
 		urls := m.urls(benchVisits)
-		bare := m.bareColly(b, urls)
-		took, a := m.trawlmark(b, urls, task.HTTP, `{"render":"never"}`, func(c *configs.Config) {
+		bare, floor := m.bareColly(b, urls)
+		took, used, a := m.trawlmark(b, urls, task.HTTP, `{"render":"never"}`, func(c *configs.Config) {
 			c.Worker.Pools = configs.Pools{HTTP: benchSlots}
 		})
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(float64(len(urls))/bare.Seconds(), "bare-asynq-colly/s")
 		b.ReportMetric(float64(len(urls))/took.Seconds(), "sealed-visits/s")
 		b.ReportMetric(took.Seconds()/bare.Seconds(), "times-bare")
+		floor.report(b, "bare", len(urls))
+		used.report(b, "sealed", len(urls))
 		logPhases(b, a)
 	}
 }
@@ -122,7 +126,7 @@ func (m *benchMarket) direct(u string) string {
 	return m.URL + "/" + rest
 }
 
-func (m *benchMarket) bareChrome(b *testing.B, urls []string) time.Duration {
+func (m *benchMarket) bareChrome(b *testing.B, urls []string) (time.Duration, cpuUse) {
 	b.Helper()
 	path, _, err := embedded.FindChrome(b.Context())
 	if err != nil {
@@ -141,7 +145,8 @@ func (m *benchMarket) bareChrome(b *testing.B, urls []string) time.Duration {
 	if err := chromedp.Do(browser, chromedp.Navigate(m.URL)); err != nil {
 		b.Fatal(err)
 	}
-	return inParallel(b, benchBrowsers, urls, func(u string) error {
+	before := cpuNow(b)
+	took := inParallel(b, benchBrowsers, urls, func(u string) error {
 		tab, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 		defer cancel()
 		if err := chromedp.Do(tab, chromedp.Navigate(m.direct(u))); err != nil {
@@ -153,6 +158,7 @@ func (m *benchMarket) bareChrome(b *testing.B, urls []string) time.Duration {
 		_, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
 		return err
 	})
+	return took, cpuNow(b).since(before)
 }
 
 func inParallel(b *testing.B, n int, urls []string, f func(string) error) time.Duration {
@@ -178,7 +184,7 @@ func inParallel(b *testing.B, n int, urls []string, f func(string) error) time.D
 }
 
 // bareColly is asynq with a handler that lets colly fetch the page.
-func (m *benchMarket) bareColly(b *testing.B, urls []string) time.Duration {
+func (m *benchMarket) bareColly(b *testing.B, urls []string) (time.Duration, cpuUse) {
 	b.Helper()
 	dir, err := os.MkdirTemp("", "bare")
 	if err != nil {
@@ -210,6 +216,7 @@ func (m *benchMarket) bareColly(b *testing.B, urls []string) time.Duration {
 		b.Fatal(err)
 	}
 	defer srv.Shutdown()
+	before := cpuNow(b)
 	began := time.Now()
 	for _, u := range urls {
 		if _, err := client.Enqueue(asynq.NewTask("visit", []byte(m.direct(u)))); err != nil {
@@ -217,12 +224,12 @@ func (m *benchMarket) bareColly(b *testing.B, urls []string) time.Duration {
 		}
 	}
 	left.Wait()
-	return time.Since(began)
+	return time.Since(began), cpuNow(b).since(before)
 }
 
 // trawlmark does the visits with every part real and embedded, and gives how
 // long it took until all of them were sealed.
-func (m *benchMarket) trawlmark(b *testing.B, urls []string, pool, spec string, change func(*configs.Config)) (time.Duration, *app) {
+func (m *benchMarket) trawlmark(b *testing.B, urls []string, pool, spec string, change func(*configs.Config)) (time.Duration, cpuUse, *app) {
 	b.Helper()
 	cfg, err := configs.Load("", func(string) string { return "" })
 	if err != nil {
@@ -261,6 +268,7 @@ func (m *benchMarket) trawlmark(b *testing.B, urls []string, pool, spec string, 
 		w.Pool, w.Spec, w.AskedBy = pool, []byte(spec), "bench"
 		works = append(works, w)
 	}
+	before := cpuNow(b)
 	began := time.Now()
 	if _, err := led.Add(b.Context(), works...); err != nil {
 		b.Fatal(err)
@@ -279,12 +287,12 @@ func (m *benchMarket) trawlmark(b *testing.B, urls []string, pool, spec string, 
 	if _, err := a.notary.Seal(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	took := time.Since(began)
+	took, used := time.Since(began), cpuNow(b).since(before)
 	stop()
 	if err := <-ended; err != nil {
 		b.Fatal(err)
 	}
-	return took, a
+	return took, used, a
 }
 
 func (m *benchMarket) writeSites(b *testing.B, dir string) {
