@@ -228,16 +228,17 @@ func TestAPageIsNotFetchedAgainBecauseStorageFailed(t *testing.T) {
 	if err := v.Handle(t.Context(), tk); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	w.until("two leases to pass", func() bool {
-		if j := w.job(tk.Job); j.State != ledger.Running {
+	first := w.job(tk.Job).LeaseUntil
+	w.until("the lease to be made longer", func() bool {
+		j := w.job(tk.Job)
+		if j.State != ledger.Running {
 			t.Fatalf("the job is %s while its capture waits", j.State)
 		}
-		if n, err := w.ledger.Reconcile(t.Context(), w.ledger.Now()); err != nil || n > 0 {
-			t.Fatalf("the reconciler took %d jobs from a living worker, %v", n, err)
-		}
-		return time.Since(began) > 900*time.Millisecond
+		return j.LeaseUntil.After(first.Add(300 * time.Millisecond))
 	})
+	if n, err := w.ledger.Reconcile(t.Context(), first.Add(time.Millisecond)); err != nil || n > 0 {
+		t.Fatalf("the reconciler took %d jobs from a living worker, %v", n, err)
+	}
 	w.storage(nil)
 	w.until("the job to end", func() bool { return w.job(tk.Job).State == ledger.Done })
 	v.Drain(t.Context())

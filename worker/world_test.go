@@ -122,7 +122,7 @@ func (w *world) visitor() *worker.Visitor {
 		w.t.Fatal(err)
 	}
 	v, err := worker.NewVisitor(worker.Config{
-		Name: "test", Lease: 400 * time.Millisecond, Heartbeat: 50 * time.Millisecond, StoreFor: 100 * time.Millisecond,
+		Name: "test", Heartbeat: 50 * time.Millisecond, StoreFor: 100 * time.Millisecond,
 	}, worker.VisitorDeps{
 		Ledger: w.ledger, Crawler: w.crawl, Archive: a, Anchors: noAnchor{}, Lanes: w.lanes, Sites: w.sites, IDs: w.ids,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
@@ -164,7 +164,7 @@ func (w *world) job(id capture.ID) ledger.Job {
 // until looks again and again until something holds.
 func (w *world) until(what string, f func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {

@@ -68,7 +68,7 @@ func TestExpiryOnTheRealStorage(t *testing.T) {
 		t.Fatalf("a locked capture: %+v, %v", e, err)
 	}
 	var x archive.Expiry
-	waitFor(t, time.Minute, "the capture to expire", func() (bool, string) {
+	waitFor(t, 3*time.Minute, "the capture to expire", func() (bool, string) {
 		if x, err = arch.Expire(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}

@@ -129,12 +129,12 @@ func TestConsoleByKeyboardAlone(t *testing.T) {
 	if err := chromedp.Do(tab); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel3 := context.WithTimeout(tab, 45*time.Second)
+	ctx, cancel3 := context.WithTimeout(tab, 4*time.Minute)
 	defer cancel3()
 	until := func(what, js string) {
 		t.Helper()
 		for {
-			_, err := chromedp.Run(ctx, chromedp.Poll[bool](js, chromedp.WithPollingTimeout(10*time.Second)))
+			_, err := chromedp.Run(ctx, chromedp.Poll[bool](js, chromedp.WithPollingTimeout(time.Minute)))
 			if err == nil {
 				return
 			}

@@ -73,7 +73,7 @@ func TestDemoKilledInTheMiddleIsTakenUpWhereItStopped(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 
 	p := startProcess(t, bin, "demo", "--once", "--dir", dir)
-	waitFor(t, 2*time.Minute, "a third of the crawl", func() (bool, string) {
+	waitFor(t, 5*time.Minute, "a third of the crawl", func() (bool, string) {
 		select {
 		case err := <-p.done:
 			t.Fatalf("the demo ended before it was killed: %v\n%s", err, p.out.String())
@@ -84,7 +84,7 @@ func TestDemoKilledInTheMiddleIsTakenUpWhereItStopped(t *testing.T) {
 	if err := p.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	p.wait(t, 10*time.Second)
+	p.wait(t, time.Minute)
 
 	second := startProcess(t, bin, "demo", "--once", "--dir", dir)
 	if err := second.wait(t, 5*time.Minute); err != nil {

@@ -30,7 +30,7 @@ type chaosSize struct {
 }
 
 var (
-	chaosShort = chaosSize{500, 20, 6 * time.Second, 1, 4 * time.Minute}
+	chaosShort = chaosSize{500, 20, 6 * time.Second, 1, 10 * time.Minute}
 	chaosFull  = chaosSize{10_000, 500, 30 * time.Second, 6, 2 * time.Hour}
 )
 
@@ -58,7 +58,7 @@ func TestFleetLosesNothingWhateverDies(t *testing.T) {
 		for _, i := range c.rand.Perm(len(harms)) {
 			c.more(share) // or all is done before the last harm
 			t.Logf("%s: %s", harms[i].what, fmt.Sprint(c.states()))
-			waitFor(t, 2*time.Minute, "the fleet to be at work", func() (bool, string) {
+			waitFor(t, 5*time.Minute, "the fleet to be at work", func() (bool, string) {
 				c.alive()
 				s := c.states()
 				return s[ledger.Running] >= 8 || s[ledger.Planned]+s[ledger.Dispatched] == 0, fmt.Sprint(s)
@@ -156,7 +156,7 @@ func (c *chaos) skewed(name, by string) {
 func (c *chaos) progress() {
 	c.t.Helper()
 	have := c.ended()
-	waitFor(c.t, 3*time.Minute, "the fleet to go on", func() (bool, string) {
+	waitFor(c.t, 5*time.Minute, "the fleet to go on", func() (bool, string) {
 		c.alive()
 		n := c.ended()
 		return n >= min(have+10, len(c.ids)), fmt.Sprint(c.states())
@@ -241,7 +241,7 @@ func (c *chaos) killWorker(i int) (was []ledger.Job) {
 func (c *chaos) ranAgain(was []ledger.Job) {
 	c.t.Helper()
 	for _, w := range was {
-		waitFor(c.t, 2*time.Minute, "a job to run again", func() (bool, string) {
+		waitFor(c.t, 5*time.Minute, "a job to run again", func() (bool, string) {
 			j, err := c.ledger.Job(context.Background(), w.ID)
 			c.must(err)
 			return j.State.Final() || j.Epoch > w.Epoch && j.State == ledger.Running, fmt.Sprintf("%s epoch %d: %s", j.State, j.Epoch, j.Error)
@@ -316,7 +316,7 @@ func (f *testFleet) processes() map[int]string {
 func (c *chaos) checkDrained() {
 	c.t.Helper()
 	c.terminate(90 * time.Second)
-	waitFor(c.t, 20*time.Second, "the last process to end", func() (bool, string) {
+	waitFor(c.t, 2*time.Minute, "the last process to end", func() (bool, string) {
 		left := c.processes()
 		return len(left) == 0, strings.Join(slices.Collect(maps.Values(left)), "\n")
 	})

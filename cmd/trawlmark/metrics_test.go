@@ -49,7 +49,7 @@ func TestMetricsOfARunningApp(t *testing.T) {
 	}
 	start(t, a, roles{dispatcher: true, pools: task.Pools()})
 	var got map[string]*dto.MetricFamily
-	waitFor(t, 30*time.Second, "the metrics port", func() (bool, string) {
+	waitFor(t, 2*time.Minute, "the metrics port", func() (bool, string) {
 		res, err := http.Get("http://" + addr + "/healthz")
 		if err != nil {
 			return false, err.Error()
@@ -89,7 +89,7 @@ func TestMetricsOfARunningApp(t *testing.T) {
 	if _, err := led.Fire(t.Context(), w.ID, led.Now().Truncate(time.Microsecond), []ledger.Work{newSeed(a.sites, "http://market.demo.test"+item.Path)}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, time.Minute, "the visit in the metrics", func() (bool, string) {
+	waitFor(t, 3*time.Minute, "the visit in the metrics", func() (bool, string) {
 		got = scrape(t, addr)
 		v, _ := value(got, "trawlmark_visits_total", "outcome=captured")
 		done, _ := value(got, "trawlmark_jobs", "kind=visit", "state=done")
@@ -258,11 +258,12 @@ func TestReadiness(t *testing.T) {
 // A part that never answers does not hang the probe.
 func TestReadinessIsBounded(t *testing.T) {
 	h := newHealth(roles{}, []part{{"hangs", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}, time.Now)
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*readyPatience)
+	// The part answers when its context ends, so a look that returns before the
+	// asker's own time is over ended it. Generous: a machine may stall.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*readyPatience)
 	defer cancel()
-	if got := h.look(ctx); got.Ready || time.Since(began) > readyPatience+2*time.Second {
-		t.Errorf("after %s: %+v", time.Since(began), got)
+	if got := h.look(ctx); got.Ready || ctx.Err() != nil {
+		t.Errorf("%v: %+v", ctx.Err(), got)
 	}
 }
 
@@ -450,7 +451,7 @@ func TestTheConsoleAloneIsProbed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.runConsole(ctx) }()
-	waitFor(t, 30*time.Second, "the metrics port", func() (bool, string) {
+	waitFor(t, 2*time.Minute, "the metrics port", func() (bool, string) {
 		res, err := http.Get("http://" + addr + "/healthz")
 		if err != nil {
 			return false, err.Error()

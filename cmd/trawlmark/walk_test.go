@@ -107,7 +107,7 @@ func walk(t *testing.T) map[string]string {
 	w := &walker{t: t, a: a, out: map[string]string{}, names: map[string]string{}}
 	w.plan(srv, item)
 	stop := start(t, a, roles{dispatcher: true, pools: task.Pools()})
-	waitFor(t, 2*time.Minute, "the finding", func() (bool, string) {
+	waitFor(t, 5*time.Minute, "the finding", func() (bool, string) {
 		n, err := w.ledger.FindingCounts(t.Context(), w.watch.ID)
 		if err != nil {
 			t.Fatal(err)

@@ -51,11 +51,11 @@ func run(t testing.TB, program, dir string, args ...string) (kill func()) {
 // await waits until ready says yes.
 func await(t testing.TB, what string, ready func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for !ready(ctx) {
 		if ctx.Err() != nil {
-			t.Fatalf("%s did not start within 20 s", what)
+			t.Fatalf("%s did not start within two minutes", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
