@@ -68,6 +68,10 @@ func (c Config) withDefaults() Config {
 // ErrSpoolFull: too many captures wait for storage. Visits must pause.
 var ErrSpoolFull = errors.New("the spool is full of captures that wait for storage; visits pause until the storage takes them")
 
+// ErrDiskFull: the disk of the spool has no room. Visits must pause; what waits
+// in the spool is stored and makes room.
+var ErrDiskFull = errors.New("the disk of the spool is full; visits pause until there is room")
+
 // Log is the part of the custody log that is needed here.
 type Log interface {
 	// Append records an event durably. Appending the same event again is

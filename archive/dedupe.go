@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -26,24 +25,24 @@ const minShared = 1 << 10
 // referred is a payload that a pending capture's WARC leaves to another one.
 type referred struct {
 	Payload catalog.Payload `json:"payload"`
-	// File has the payload: it is stored if the other capture is gone by the
-	// time this one is stored.
+	// File, or the pack from At on, has the payload: it is stored if the other
+	// capture is gone by the time this one is stored.
 	File string `json:"file"`
+	At   int64  `json:"at,omitempty"`
 }
 
 // dedupe finds payloads that are kept already, for one capture.
 type dedupe struct {
 	a     *Archive
-	ctx   context.Context //nolint:containedctx // of one WriteCapture, whose callback has none
 	site  string
 	since time.Time
 	own   map[capture.Digest]bool // of the page itself: never left to another
 	found map[capture.Digest]catalog.Payload
 }
 
-func (a *Archive) newDedupe(ctx context.Context, c *capture.Capture) (*dedupe, error) {
+func (a *Archive) newDedupe(c *capture.Capture) (*dedupe, error) {
 	d := &dedupe{
-		a: a, ctx: ctx, site: siteOf(c), since: c.Started.Add(-a.cfg.ReferFor),
+		a: a, site: siteOf(c), since: c.Started.Add(-a.cfg.ReferFor),
 		own: map[capture.Digest]bool{}, found: map[capture.Digest]catalog.Payload{},
 	}
 	for _, e := range c.Exchanges {
@@ -71,18 +70,18 @@ func siteOf(c *capture.Capture) string {
 	return "unknown"
 }
 
-// original is warc.Options.Dedupe. A catalogue that does not answer costs
-// bytes, and no capture.
-func (d *dedupe) original(_ string, sum capture.Digest) (warc.Original, bool) {
+// original finds where a payload is kept. A catalogue that does not answer
+// costs bytes, and no capture.
+func (d *dedupe) original(ctx context.Context, sum capture.Digest) (warc.Original, bool) {
 	if d.own[sum] {
 		return warc.Original{}, false
 	}
 	p, ok := d.found[sum]
 	if !ok {
 		var err error
-		if p, err = d.a.Catalog.Payload(d.ctx, d.site, sum, d.since); err != nil {
+		if p, err = d.a.Catalog.Payload(ctx, d.site, sum, d.since); err != nil {
 			if !errors.Is(err, catalog.ErrNotFound) {
-				d.a.Log.Debug("the catalogue was not asked for a payload, so it is stored again", "error", err)
+				d.a.Log.DebugContext(ctx, "the catalogue was not asked for a payload, so it is stored again", "error", err)
 			}
 			return warc.Original{}, false
 		}
@@ -93,7 +92,7 @@ func (d *dedupe) original(_ string, sum capture.Digest) (warc.Original, bool) {
 
 // list notes in p what the WARC refers to, with its bytes, and what later
 // captures may find in it.
-func (d *dedupe) list(tmp string, c *capture.Capture, index *warc.Index, p *Pending) error {
+func (d *dedupe) list(k *pack, c *capture.Capture, index *warc.Index, p *Pending) error {
 	bodies := map[capture.ID]capture.Body{}
 	for _, e := range c.Exchanges {
 		bodies[e.ID] = e.Body
@@ -108,10 +107,12 @@ func (d *dedupe) list(tmp string, c *capture.Capture, index *warc.Index, p *Pend
 		case r.Type == warc.TypeRevisit:
 			o := d.found[r.Payload]
 			name := "payload-" + r.Payload.String()
-			if _, err := copyIn(filepath.Join(tmp, name), body); err != nil {
+			o.Bytes = body.Size()
+			at, _, err := k.body(body)
+			if err != nil {
 				return err
 			}
-			p.Refers = append(p.Refers, referred{o, name})
+			p.Refers = append(p.Refers, referred{Payload: o, File: name, At: at})
 		case r.Type == warc.TypeResponse && r.Truncated == capture.Whole:
 			p.Payloads = append(p.Payloads, catalog.Payload{
 				Original: c.ID, SHA256: r.Payload, Site: d.site, Record: r.ID, Target: r.Target, Date: r.Date,
@@ -161,7 +162,7 @@ func (a *Archive) secureOne(ctx context.Context, p *Pending, r referred, done ma
 	if !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, catalog.ErrNotFound) {
 		return err
 	}
-	body, err := capture.File(filepath.Join(p.dir, r.File))
+	body, err := p.body(r.File, r.At, r.Payload.Bytes)
 	if err != nil {
 		return err
 	}

@@ -1,17 +1,13 @@
 package archive
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -27,29 +23,31 @@ const pendingVersion = "pending"
 // Prepare makes a capture whole on disk: its WARC, its artifacts and the draft
 // of its manifest. After it nothing of the capture is needed in memory, and
 // Store can be tried until it succeeds, also by the next process. note comes
-// back in Pending.Note. Errors: ErrSpoolFull; anything else is this disk's.
+// back in Pending.Note. Errors: ErrSpoolFull, ErrDiskFull; anything else is
+// this disk's.
 func (a *Archive) Prepare(ctx context.Context, c *capture.Capture, d Description, note json.RawMessage) (*Pending, error) {
 	if !c.Outcome.Valid() {
 		return nil, fmt.Errorf("capture %s has no outcome of the table: %q", c.ID, c.Outcome)
 	}
-	tmp, err := a.spool.begin(c.ID)
+	k, err := a.spool.begin(c.ID)
 	if err != nil {
 		return nil, err
 	}
 	p := &Pending{ID: c.ID, Note: note, Actor: a.cfg.Actor}
-	if err := a.fill(ctx, tmp, c, d, p); err != nil {
-		return nil, errors.Join(fmt.Errorf("capture %s could not be written to the spool: %w", c.ID, err), os.RemoveAll(tmp))
+	if err := a.fill(ctx, k, c, d, p); err != nil {
+		k.drop()
+		return nil, fmt.Errorf("capture %s could not be written to the spool: %w", c.ID, diskFull(err))
 	}
 	return p, nil
 }
 
-func (a *Archive) fill(ctx context.Context, tmp string, c *capture.Capture, d Description, p *Pending) error {
+func (a *Archive) fill(ctx context.Context, k *pack, c *capture.Capture, d Description, p *Pending) error {
 	until := c.Started.Add(a.cfg.Untriaged).UTC().Truncate(time.Second).Add(time.Second)
-	if err := a.writeWARC(ctx, tmp, c, p); err != nil {
+	if err := a.writeWARC(ctx, k, c, p); err != nil {
 		return err
 	}
 	for _, art := range c.Artifacts {
-		if err := spoolArtifact(tmp, c.ID, art, p); err != nil {
+		if err := spoolArtifact(k, c.ID, art, p); err != nil {
 			return err
 		}
 	}
@@ -63,24 +61,14 @@ func (a *Archive) fill(ctx context.Context, tmp string, c *capture.Capture, d De
 	if err != nil {
 		return err
 	}
-	draft, err := m.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := writeSynced(filepath.Join(tmp, draftFile), draft); err != nil {
+	if p.Draft, err = m.Marshal(); err != nil {
 		return err
 	}
 	p.Entry = entry(c, d, p.Files, until)
-	return a.spool.commit(tmp, p)
+	return a.spool.commit(k, p)
 }
 
-func (a *Archive) writeWARC(ctx context.Context, tmp string, c *capture.Capture, p *Pending) error {
-	f, err := os.OpenFile(filepath.Join(tmp, vault.FileWARC), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	buffered := bufio.NewWriterSize(f, 256<<10)
-	w := newPrinter(buffered)
+func (a *Archive) writeWARC(ctx context.Context, k *pack, c *capture.Capture, p *Pending) error {
 	info := a.cfg.Info
 	if info.UserAgent == "" {
 		info.UserAgent = c.Environment.UserAgent
@@ -91,38 +79,45 @@ func (a *Archive) writeWARC(ctx context.Context, tmp string, c *capture.Capture,
 	var index *warc.Index
 	var seen *dedupe
 	opt := warc.Options{Info: info, NewID: a.IDs.New}
-	if a.cfg.Whole {
-		_, err = warc.WriteCapture(ctx, w, c, opt)
-	} else if seen, err = a.newDedupe(ctx, c); err == nil {
-		opt.Dedupe = seen.original
-		index, err = warc.WriteCapture(ctx, w, withoutArtifacts(c), opt)
+	network := c
+	if !a.cfg.Whole {
+		var err error
+		if seen, err = a.newDedupe(c); err != nil {
+			return err
+		}
+		network = withoutArtifacts(c)
+		opt.Dedupe = func(_ string, sum capture.Digest) (warc.Original, bool) { return seen.original(ctx, sum) }
 	}
-	if err := errors.Join(err, buffered.Flush(), f.Sync(), f.Close()); err != nil {
+	at, print, err := k.add(func(w io.Writer) (err error) {
+		index, err = warc.WriteCapture(ctx, w, network, opt)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if seen != nil {
-		if err := seen.list(tmp, c, index, p); err != nil {
+		if err := seen.list(k, c, index, p); err != nil {
 			return err
 		}
 	}
 	p.Files = append(p.Files, spooled{
-		File: vault.FileWARC, Key: vault.WARCKey(c.ID), Role: manifest.RoleWARC,
-		MediaType: "application/warc", Print: w.print(), Taken: c.Started.UTC(),
+		File: vault.FileWARC, At: at, Key: vault.WARCKey(c.ID), Role: manifest.RoleWARC,
+		MediaType: "application/warc", Print: print, Taken: c.Started.UTC(),
 	})
 	return nil
 }
 
-func spoolArtifact(tmp string, id capture.ID, art *capture.Artifact, p *Pending) error {
+func spoolArtifact(k *pack, id capture.ID, art *capture.Artifact, p *Pending) error {
 	name, err := vault.ArtifactFile(art.Role, art.Tile)
 	if err != nil {
 		return err
 	}
-	print, err := copyIn(filepath.Join(tmp, name), art.Body)
+	at, print, err := k.body(art.Body)
 	if err != nil {
 		return err
 	}
 	p.Files = append(p.Files, spooled{
-		File: name, Key: vault.CaptureKey(id, name), Role: string(art.Role), Tile: art.Tile, MediaType: art.MediaType,
+		File: name, At: at, Key: vault.CaptureKey(id, name), Role: string(art.Role), Tile: art.Tile, MediaType: art.MediaType,
 		Print: print, Taken: art.Taken.UTC(), Width: art.Width, Height: art.Height,
 	})
 	return nil

@@ -76,7 +76,7 @@ func (a *Archive) Redact(ctx context.Context, order Redaction, actor string) (*R
 		return nil, err
 	}
 	id := a.IDs.New()
-	tmp, err := a.spool.begin(id)
+	tmp, err := a.spool.beginFolder(id)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (r *redacting) make(ctx context.Context) (*Redacted, error) {
 			out.Unchanged = append(out.Unchanged, f.File)
 		}
 	}
-	return out, r.a.spool.commit(r.tmp, r.p)
+	return out, r.a.spool.commitFolder(r.tmp, r.p)
 }
 
 func (r *redacting) writeOriginal(ctx context.Context, path string) error {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -31,13 +32,18 @@ type Pending struct {
 	Redacts *redacts `json:"redacts,omitempty"`
 	// Note is what the caller wants back with it after a restart.
 	Note json.RawMessage `json:"note,omitempty"`
+	// Draft is the manifest before it is known where the files came to lie.
+	Draft json.RawMessage `json:"draft,omitempty"`
 
-	dir string
+	dir  string // its folder; "" of a pack
+	path string // its pack; "" of a folder
+	size int64  // on disk
 }
 
 // spooled is one file of a pending capture.
 type spooled struct {
-	File      string              `json:"file"` // name inside the folder
+	File      string              `json:"file"`         // its name
+	At        int64               `json:"at,omitempty"` // where it begins in a pack
 	Key       string              `json:"key"`
 	Role      string              `json:"role"`
 	Tile      int                 `json:"tile"`
@@ -55,8 +61,10 @@ const (
 	unfinished  = ".tmp"
 )
 
-// spool is the folder of pending captures, one folder each. A folder under its
-// final name is whole; one with the suffix .tmp was cut short.
+// spool is the folder of pending captures: a file each (a pack), or a folder
+// each for what is worked on before it is stored (redactions) and what an
+// earlier version of this program has left. One under its final name is whole;
+// one with the suffix .tmp was cut short.
 type spool struct {
 	dir   string
 	limit int64
@@ -103,54 +111,92 @@ func treeSize(dir string) (int64, error) {
 	return n, err
 }
 
-// begin makes the unfinished folder of a capture.
-func (s *spool) begin(id capture.ID) (string, error) {
+// room gives ErrSpoolFull when no more may wait.
+func (s *spool) room() error {
 	if s.used.Load() > s.limit {
-		return "", ErrSpoolFull
+		return ErrSpoolFull
+	}
+	return nil
+}
+
+// beginFolder makes the unfinished folder of a capture.
+func (s *spool) beginFolder(id capture.ID) (string, error) {
+	if err := s.room(); err != nil {
+		return "", err
 	}
 	dir := filepath.Join(s.dir, id.String()+unfinished)
 	if err := os.RemoveAll(dir); err != nil {
 		return "", err
 	}
-	return dir, os.Mkdir(dir, 0o700)
+	return dir, diskFull(os.Mkdir(dir, 0o700))
 }
 
-// commit makes a pending capture whole: its description is on disk before the
-// folder gets its final name.
-func (s *spool) commit(tmp string, p *Pending) error {
+// commitFolder makes a pending capture whole: its files and its description
+// are on disk before the folder gets its final name.
+func (s *spool) commitFolder(tmp string, p *Pending) error {
+	for _, f := range p.Files {
+		if err := syncPath(filepath.Join(tmp, f.File)); err != nil {
+			return err
+		}
+	}
 	b, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	if err := writeSynced(filepath.Join(tmp, pendingFile), b); err != nil {
+		return diskFull(err)
+	}
+	if err := syncPath(tmp); err != nil {
 		return err
 	}
-	p.dir = strings.TrimSuffix(tmp, unfinished)
-	if err := os.Rename(tmp, p.dir); err != nil {
+	dir := strings.TrimSuffix(tmp, unfinished)
+	if err := os.Rename(tmp, dir); err != nil {
 		return err
 	}
-	size, err := treeSize(p.dir)
-	s.used.Add(size)
+	p.dir = dir
+	p.size, err = treeSize(dir)
+	s.used.Add(p.size)
 	return err
 }
 
+// remove lets a capture go; done twice it is counted once.
 func (s *spool) remove(p *Pending) error {
-	size, err := treeSize(p.dir)
-	if err != nil {
-		return err
+	if p.dir == "" {
+		if err := os.Remove(p.path); err != nil {
+			return err
+		}
+		s.used.Add(-p.size)
+		return nil
 	}
-	s.used.Add(-size)
 	// Killed in the middle of removing, a folder would be half a capture; under
 	// this name the next start sweeps it.
 	gone := p.dir + unfinished
 	if err := os.Rename(p.dir, gone); err != nil {
 		return err
 	}
+	s.used.Add(-p.size)
 	return os.RemoveAll(gone)
 }
 
-// list reads the whole folders, oldest first (their names begin with a time).
-// A folder that cannot be read is reported with the others, not instead.
+// body is a part of a pending capture: the file of that name, or size bytes of
+// its pack from at on.
+func (p *Pending) body(name string, at, size int64) (capture.Body, error) {
+	if p.dir == "" {
+		return section{p.path, at, size}, nil
+	}
+	return capture.File(filepath.Join(p.dir, name))
+}
+
+// draft is the manifest before it is known where the files came to lie.
+func (p *Pending) draft() ([]byte, error) {
+	if p.Draft != nil {
+		return p.Draft, nil
+	}
+	return os.ReadFile(filepath.Join(p.dir, draftFile))
+}
+
+// list reads what waits, oldest first (the names begin with a time). What
+// cannot be read is reported with the others, not instead.
 func (s *spool) list() ([]*Pending, error) {
 	names, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -159,22 +205,53 @@ func (s *spool) list() ([]*Pending, error) {
 	var all []*Pending
 	var errs []error
 	for _, n := range names {
-		if !n.IsDir() || strings.HasSuffix(n.Name(), unfinished) {
+		if strings.HasSuffix(n.Name(), unfinished) {
 			continue
 		}
-		dir := filepath.Join(s.dir, n.Name())
-		b, err := os.ReadFile(filepath.Join(dir, pendingFile))
-		p := &Pending{dir: dir}
-		if err == nil {
-			err = json.Unmarshal(b, p)
+		path := filepath.Join(s.dir, n.Name())
+		open := openPack
+		if n.IsDir() {
+			open = openFolder
 		}
+		p, err := open(path)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("the spooled capture in %s cannot be read, move it away and look at it: %w", dir, err))
+			errs = append(errs, fmt.Errorf("the spooled capture in %s cannot be read, move it away and look at it: %w", path, err))
 			continue
 		}
 		all = append(all, p)
 	}
 	return all, errors.Join(errs...)
+}
+
+// openFolder reads the Pending of a folder.
+func openFolder(dir string) (*Pending, error) {
+	b, err := os.ReadFile(filepath.Join(dir, pendingFile))
+	if err != nil {
+		return nil, err
+	}
+	p := &Pending{dir: dir}
+	if err := json.Unmarshal(b, p); err != nil {
+		return nil, err
+	}
+	p.size, err = treeSize(dir)
+	return p, err
+}
+
+// diskFull names what a full disk gives: ErrDiskFull.
+func diskFull(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
+	return err
+}
+
+// syncPath brings a file, or the names in a folder, to the disk.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func writeSynced(path string, b []byte) error {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -73,7 +71,7 @@ func maxTime(a, b time.Time) time.Time {
 
 // put stores one file.
 func (a *Archive) put(ctx context.Context, p *Pending, f spooled) (vault.Info, error) {
-	body, err := capture.File(filepath.Join(p.dir, f.File))
+	body, err := p.body(f.File, f.At, f.Print.Size)
 	if err != nil {
 		return vault.Info{}, err
 	}
@@ -157,7 +155,7 @@ func (a *Archive) digest(ctx context.Context, key, version string) (capture.Dige
 
 // manifest fills in the draft where the files came to lie.
 func (a *Archive) manifest(p *Pending, objects []catalog.Artifact) (*manifest.Manifest, error) {
-	draft, err := os.ReadFile(filepath.Join(p.dir, draftFile))
+	draft, err := p.draft()
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ func WriteArtifacts(ctx context.Context, w io.Writer, c *capture.Capture, info c
 		return errors.New("warc: artifacts need the capture's id, URL and start, and the id of the warcinfo record")
 	}
 	x := &writer{members: newMembers(w), c: c, opt: opt, info: info, payload: map[capture.Digest]int{}}
+	defer x.end()
 	if err := x.artifacts(ctx); err != nil {
 		return fmt.Errorf("warc: capture %s: %w", c.ID, err)
 	}

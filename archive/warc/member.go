@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -58,12 +59,28 @@ type members struct {
 	w      io.Writer
 	offset int64
 	index  Index
-	zip    map[int]*gzip.Writer // by level: a writer costs about 1 MB
-	buf    []byte
+	*tools
 }
 
+// tools are what writing needs of memory, a megabyte and more; they are used
+// again for the next file.
+type tools struct {
+	zip map[int]*gzip.Writer // by level
+	buf []byte
+}
+
+var spareTools = sync.Pool{New: func() any {
+	return &tools{zip: map[int]*gzip.Writer{}, buf: make([]byte, 128<<10)}
+}}
+
 func newMembers(w io.Writer) *members {
-	return &members{w: w, zip: map[int]*gzip.Writer{}, buf: make([]byte, 128<<10)}
+	return &members{w: w, tools: spareTools.Get().(*tools)}
+}
+
+// end gives the tools back; nothing may be written afterwards.
+func (m *members) end() {
+	spareTools.Put(m.tools)
+	m.tools = nil
 }
 
 // write appends one record.

@@ -31,6 +31,7 @@ const maxEdited = 256 << 20
 // which nobody can say what is in it: edit must replace it.
 func Rewrite(ctx context.Context, w io.Writer, r io.Reader, at time.Time, edit func(rec *Record, block []byte) (*Edit, error)) error {
 	in, out := NewReader(r), newMembers(w)
+	defer out.end()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 // were: for none the file that was read needs no copy.
 func MakeWhole(ctx context.Context, w io.Writer, r io.Reader, find func(Original, capture.Digest) (capture.Body, error)) (revisits int, err error) {
 	in, out := NewReader(r), newMembers(w)
+	defer out.end()
 	for {
 		rec, err := in.Next()
 		if err == io.EOF {

@@ -38,6 +38,7 @@ func WriteCapture(ctx context.Context, w io.Writer, c *capture.Capture, opt Opti
 		members: newMembers(w), c: c, opt: opt, info: opt.NewID(),
 		chains: map[string]bool{}, payload: map[capture.Digest]int{},
 	}
+	defer x.end()
 	for _, step := range []func(context.Context) error{
 		x.warcinfo, x.exchanges, x.answers, x.artifacts, x.environment,
 	} {

@@ -1,0 +1,253 @@
+package archive
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/catalog"
+)
+
+// spoolWith is a spool with one pack in it, and what the pack was made from.
+func spoolWith(t testing.TB, parts map[string]string, order ...string) (*spool, *Pending) {
+	t.Helper()
+	s := &spool{dir: t.TempDir(), limit: 1 << 20}
+	id := capture.NewIDSource(time.Now, bytes.NewReader(bytes.Repeat([]byte{7}, 1<<10))).New()
+	k, err := s.begin(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Pending{ID: id, Note: json.RawMessage(`{"job":1}`), Draft: json.RawMessage(`{"draft":true}`)}
+	for _, name := range order {
+		at, print, err := k.body(capture.Bytes(parts[name]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Files = append(p.Files, spooled{File: name, At: at, Print: print})
+	}
+	if err := s.commit(k, p); err != nil {
+		t.Fatal(err)
+	}
+	return s, p
+}
+
+func bodyText(t testing.TB, p *Pending, f spooled) string {
+	t.Helper()
+	b, err := p.body(f.File, f.At, f.Print.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := capture.ReadAll(b, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
+}
+
+func TestThePackGivesBackWhatWasPutIn(t *testing.T) {
+	parts := map[string]string{"a": "first", "empty": "", "b": strings.Repeat("second", 40_000)}
+	s, made := spoolWith(t, parts, "a", "empty", "b")
+	list, err := s.list()
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d captures wait, %v", len(list), err)
+	}
+	for _, p := range []*Pending{made, list[0]} {
+		draft, err := p.draft()
+		if err != nil || string(draft) != `{"draft":true}` || string(p.Note) != `{"job":1}` || p.ID != made.ID {
+			t.Errorf("the draft is %s, the note %s, %v", draft, p.Note, err)
+		}
+		for _, f := range p.Files {
+			if got := bodyText(t, p, f); got != parts[f.File] || f.Print.SHA256 != capture.Sum([]byte(got)) {
+				t.Errorf("%s has %d bytes, want %d", f.File, len(got), len(parts[f.File]))
+			}
+		}
+	}
+	fi, err := os.Stat(made.path)
+	if err != nil || fi.Size() != s.used.Load() || list[0].size != fi.Size() {
+		t.Errorf("the pack has %d bytes and is counted as %d and %d, %v", fi.Size(), s.used.Load(), list[0].size, err)
+	}
+}
+
+// asFolder lays a pack out as a folder, as redactions and earlier versions do.
+func asFolder(t *testing.T, s *spool, p *Pending) *Pending {
+	t.Helper()
+	tmp, err := s.beginFolder(p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &Pending{ID: p.ID, Note: p.Note}
+	for _, f := range p.Files {
+		if err := os.WriteFile(filepath.Join(tmp, f.File), []byte(bodyText(t, p, f)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.At = 0
+		q.Files = append(q.Files, f)
+	}
+	if err := os.WriteFile(filepath.Join(tmp, draftFile), p.Draft, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.remove(p); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.commitFolder(tmp, q); err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func TestAFolderWaitsLikeAPack(t *testing.T) {
+	s, p := spoolWith(t, map[string]string{"a": "first", "b": "second"}, "a", "b")
+	want := asFolder(t, s, p)
+	list, err := s.list()
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d captures wait, %v", len(list), err)
+	}
+	got := list[0]
+	draft, err := got.draft()
+	if err != nil || string(draft) != string(p.Draft) || bodyText(t, got, got.Files[1]) != "second" || got.size != want.size {
+		t.Errorf("the folder gives the draft %s, %v", draft, err)
+	}
+}
+
+// A capture that is let go is counted out once, in either form; what a process
+// killed in the middle of it leaves is no capture for the next one.
+func TestDiscard(t *testing.T) {
+	for _, folder := range []bool{false, true} {
+		t.Run(fmt.Sprint("folder ", folder), func(t *testing.T) {
+			s, p := spoolWith(t, map[string]string{"a": "first"}, "a")
+			if folder {
+				p = asFolder(t, s, p)
+			}
+			if s.used.Load() != p.size || p.size == 0 {
+				t.Fatalf("%d bytes are counted, the capture has %d", s.used.Load(), p.size)
+			}
+			if err := s.remove(p); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.remove(p); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("let go a second time: %v", err)
+			}
+			if left, err := os.ReadDir(s.dir); err != nil || len(left) != 0 || s.used.Load() != 0 {
+				t.Errorf("left are %v, and %d bytes are counted, %v", left, s.used.Load(), err)
+			}
+		})
+	}
+	s, p := spoolWith(t, map[string]string{"a": "first"}, "a")
+	p = asFolder(t, s, p)
+	// Killed between the two steps of remove, half of the folder gone.
+	if err := errors.Join(os.Rename(p.dir, p.dir+unfinished), os.Remove(filepath.Join(p.dir+unfinished, pendingFile))); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.list(); err != nil || len(list) != 0 {
+		t.Errorf("%d captures wait, %v", len(list), err)
+	}
+	if err := s.sweep(); err != nil || s.used.Load() != 0 {
+		t.Errorf("swept: %d bytes are counted, %v", s.used.Load(), err)
+	}
+	if left, err := os.ReadDir(s.dir); err != nil || len(left) != 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
+// A body that cannot be read, or a disk that takes no more, leaves nothing.
+func TestAPackThatFailsLeavesNothing(t *testing.T) {
+	s, p := spoolWith(t, map[string]string{"a": "first"}, "a")
+	id := p.ID
+	id[15]++
+	k, err := s.begin(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := k.add(func(w io.Writer) error { io.WriteString(w, "half"); return io.ErrUnexpectedEOF }); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
+	}
+	if err := k.drop(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(s.dir); err != nil || len(left) != 1 || s.used.Load() != p.size {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	for err, want := range map[error]bool{
+		&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: true,
+		&fs.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}: true,
+		&fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}:    false,
+	} {
+		if got := diskFull(err); errors.Is(got, ErrDiskFull) != want || !errors.Is(got, errors.Unwrap(err)) {
+			t.Errorf("%v became %v", err, got)
+		}
+	}
+}
+
+func TestOnlyWholePacksAreTaken(t *testing.T) {
+	s, p := spoolWith(t, map[string]string{"a": "first"}, "a")
+	whole, err := os.ReadFile(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := func(p Pending) []byte {
+		doc, _ := json.Marshal(p)
+		return append(binary.BigEndian.AppendUint64(doc, uint64(len(doc))), packMagic...)
+	}
+	for name, b := range map[string][]byte{
+		"empty":             {},
+		"cut at the end":    whole[:len(whole)-1],
+		"cut at the head":   whole[3:],
+		"only a trailer":    whole[len(whole)-packTrailer:],
+		"length too long":   append(bytes.Repeat([]byte{0xff}, 8), packMagic...),
+		"a file outside":    outside(Pending{Files: []spooled{{File: "a", At: 1 << 62, Print: capture.Fingerprint{Size: 5}}}}),
+		"a file negative":   outside(Pending{Files: []spooled{{File: "a", At: -1}}}),
+		"a payload outside": outside(Pending{Refers: []referred{{At: 3, Payload: catalog.Payload{Bytes: 9}}}}),
+	} {
+		if err := os.WriteFile(p.path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := s.list(); err == nil || len(list) != 0 || !strings.Contains(err.Error(), p.path) {
+			t.Errorf("%s: %d captures wait, %v", name, len(list), err)
+		}
+	}
+}
+
+func FuzzOpenPack(f *testing.F) {
+	_, p := spoolWith(f, map[string]string{"a": "first", "b": "second"}, "a", "b")
+	whole, err := os.ReadFile(p.path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-3])
+	path := filepath.Join(f.TempDir(), "pack")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Skip(err)
+		}
+		p, err := openPack(path)
+		if err != nil {
+			return
+		}
+		for _, f := range p.Files {
+			body, err := p.body(f.File, f.At, f.Print.Size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := body.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := io.Copy(io.Discard, r)
+			if r.Close(); err != nil || n != body.Size() {
+				t.Fatalf("%d bytes of %d, %v", n, body.Size(), err)
+			}
+		}
+	})
+}
