@@ -126,6 +126,9 @@ type Stamp struct {
 	Query    []byte // .tsq
 	Response []byte // .tsr, whole
 	Time     stamp.Time
+	// Sent and Received are when it was asked for, by our clock; Date is what
+	// the answer's HTTP header says. Zero when it was read from the vault.
+	Sent, Received, Date time.Time
 }
 
 // Digest is the SHA-256 of the .tsr: how a manifest names a stamp.
@@ -146,7 +149,7 @@ func (e *FailedError) Unwrap() error { return e.Err }
 // gives the good ones and ErrTooFew with a *FailedError for each failure; when
 // a substitute stepped in, the error is nil.
 func (c *Client) Stamp(ctx context.Context, message []byte) ([]Stamp, error) {
-	stamps, failed := c.stamp(ctx, message, c.TSAs, c.want())
+	stamps, failed := c.stamp(ctx, message, c.TSAs, c.want(), func(context.Context, Stamp) error { return nil })
 	if len(stamps) < c.want() {
 		return stamps, tooFew(len(stamps), c.want(), failed)
 	}
@@ -162,8 +165,8 @@ func tooFew(got, want int, failed []*FailedError) error {
 }
 
 // stamp asks want of the authorities at once, and the next ones for those
-// that fail, until there are enough or nobody is left.
-func (c *Client) stamp(ctx context.Context, message []byte, from []TSA, want int) (stamps []Stamp, failed []*FailedError) {
+// that fail or are not accepted, until there are enough or nobody is left.
+func (c *Client) stamp(ctx context.Context, message []byte, from []TSA, want int, accept func(context.Context, Stamp) error) (stamps []Stamp, failed []*FailedError) {
 	for len(stamps) < want && len(from) > 0 {
 		wave := from[:min(want-len(stamps), len(from))]
 		from = from[len(wave):]
@@ -181,6 +184,9 @@ func (c *Client) stamp(ctx context.Context, message []byte, from []TSA, want int
 		}
 		wg.Wait()
 		for i, t := range wave {
+			if errs[i] == nil {
+				errs[i] = accept(ctx, got[i])
+			}
 			if errs[i] != nil {
 				failed = append(failed, &FailedError{t.Name, errs[i]})
 			} else {
@@ -196,7 +202,7 @@ func (c *Client) ask(ctx context.Context, t TSA, q stamp.Request) (Stamp, error)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
 	sent := c.Now()
-	tsr, err := c.post(ctx, t, q.DER)
+	tsr, date, err := c.post(ctx, t, q.DER)
 	if err != nil {
 		return Stamp{}, err
 	}
@@ -209,13 +215,14 @@ func (c *Client) ask(ctx context.Context, t TSA, q stamp.Request) (Stamp, error)
 		return Stamp{}, fmt.Errorf("%w: it says %s, our clock says %s: check both", stamp.ErrClock,
 			when.At.Format(time.RFC3339Nano), received.UTC().Format(time.RFC3339Nano))
 	}
-	return Stamp{TSA: t.Name, Query: q.DER, Response: tsr, Time: when}, nil
+	return Stamp{TSA: t.Name, Query: q.DER, Response: tsr, Time: when, Sent: sent, Received: received, Date: date}, nil
 }
 
-func (c *Client) post(ctx context.Context, t TSA, query []byte) ([]byte, error) {
+// post gives the answer, and the date of its header if it has one.
+func (c *Client) post(ctx context.Context, t TSA, query []byte) (tsr []byte, date time.Time, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, strings.NewReader(string(query)))
 	if err != nil {
-		return nil, err
+		return nil, date, err
 	}
 	req.Header.Set("Content-Type", "application/timestamp-query")
 	req.Header.Set("Accept", "application/timestamp-reply")
@@ -224,20 +231,21 @@ func (c *Client) post(ctx context.Context, t TSA, query []byte) ([]byte, error) 
 	}
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("it did not answer: %w", err)
+		return nil, date, fmt.Errorf("it did not answer: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answered HTTP status %d", resp.StatusCode)
+		return nil, date, fmt.Errorf("it answered HTTP status %d", resp.StatusCode)
 	}
 	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || kind != "application/timestamp-reply" {
-		return nil, fmt.Errorf("%w: it is of type %.60q", stamp.ErrForm, resp.Header.Get("Content-Type"))
+		return nil, date, fmt.Errorf("%w: it is of type %.60q", stamp.ErrForm, resp.Header.Get("Content-Type"))
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, stamp.MaxResponse+1))
 	if err != nil {
-		return nil, fmt.Errorf("its answer broke off: %w", err)
+		return nil, date, fmt.Errorf("its answer broke off: %w", err)
 	}
-	return b, nil // one byte too many is refused by Verify
+	date, _ = http.ParseTime(resp.Header.Get("Date"))
+	return b, date, nil // one byte too many is refused by Verify
 }
 
 // Verify is stamp.Verify, for those who have this package at hand anyway: it

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -130,7 +129,7 @@ func (s *Sealer) next(ctx context.Context, size int64) (int64, bool, error) {
 		if err != nil {
 			return 0, false, err
 		}
-		if n, name, ok := parseStampKey(info.Key); ok && !strings.HasPrefix(name, renewalPrefix) {
+		if n, _, ok := parseStampKey(info.Key); ok {
 			return n, true, nil
 		}
 	}

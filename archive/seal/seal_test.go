@@ -32,6 +32,8 @@ type world struct {
 	log   *custody.Log
 	tsas  [3]*authorityServer
 	cfg   Config
+
+	onTick []func() // told when the clock is set
 }
 
 // authorityServer is a demonstration authority that misbehaves on demand.
@@ -90,12 +92,12 @@ func newWorldAt(t *testing.T, at time.Time) *world {
 	client := &Client{HTTP: &http.Client{}, Now: now, Rand: rand.Reader, Timeout: 5 * time.Second}
 	for i, name := range []string{"alpha", "beta-1", "gamma"} {
 		a := &authorityServer{}
-		if a.tsa, err = demotsa.Open(t.TempDir(), now, rand.Reader, discard); err != nil {
-			t.Fatal(err)
-		}
 		srv := httptest.NewServer(a)
 		t.Cleanup(srv.Close)
 		a.url = srv.URL
+		if a.tsa, err = demotsa.OpenAt(t.TempDir(), a.url, now, rand.Reader, discard); err != nil {
+			t.Fatal(err)
+		}
 		w.tsas[i] = a
 		client.TSAs = append(client.TSAs, TSA{Name: name, URL: srv.URL, Roots: a.tsa.Roots()})
 	}
@@ -160,6 +162,19 @@ func openssl(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
+// writer gives what writes files into a folder of the test.
+func (w *world) writer() func(name string, b []byte) string {
+	dir := w.t.TempDir()
+	return func(name string, b []byte) string {
+		w.t.Helper()
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, b, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		return p
+	}
+}
+
 // TestOpenSSL has the stored files checked as the documentation says.
 func TestOpenSSL(t *testing.T) {
 	w := newWorld(t)
@@ -168,14 +183,7 @@ func TestOpenSSL(t *testing.T) {
 	if len(stored) != 2 {
 		t.Fatalf("%d stamps", len(stored))
 	}
-	dir := t.TempDir()
-	write := func(name string, b []byte) string {
-		p := filepath.Join(dir, name)
-		if err := os.WriteFile(p, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
+	write := w.writer()
 	ck := write("checkpoint", w.read(vault.CheckpointKey(c.Size)))
 	other := write("other", []byte("other bytes"))
 	for i, st := range stored {

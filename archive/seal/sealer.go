@@ -15,11 +15,15 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/seal/stamp"
 	"github.com/trawlmark/trawlmark/archive/vault"
 )
 
 // ErrNone: nothing is stamped (yet).
 var ErrNone = errors.New("no stamped checkpoint covers it yet")
+
+// ErrStranger: a stamp of an authority without pinned roots cannot be checked.
+var ErrStranger = errors.New("an authority that is configured, now (seal.tsas) or formerly (seal.former)")
 
 // Config is what a Sealer stands on.
 type Config struct {
@@ -41,8 +45,21 @@ type Config struct {
 	// Recall is how long Newest may rely on what it last saw in the vault.
 	// Default 10 s.
 	Recall time.Duration
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Web asks the addresses of revocation lists and OCSP responders that
+	// stand in the authorities' certificates: a way out that reaches no private
+	// address. nil: nobody is asked, and what is kept stays as it is.
+	Web Doer
+	// RevocationEvery is how often. Default 24 hours.
+	RevocationEvery time.Duration
+	// RenewBefore is how long before its chain ends a stamp is renewed.
+	// Default 90 days.
+	RenewBefore time.Duration
+	// Weak are signature algorithms that are not to be relied on much longer,
+	// as x509.SignatureAlgorithm names them ("SHA256-RSA"): stamps that rest on
+	// them are renewed now.
+	Weak []string
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
 func (c Config) withDefaults() Config {
@@ -50,6 +67,8 @@ func (c Config) withDefaults() Config {
 	c.Retention = cmp.Or(c.Retention, 10*365*24*time.Hour)
 	c.Mode = cmp.Or(c.Mode, vault.Governance)
 	c.Recall = cmp.Or(c.Recall, 10*time.Second)
+	c.RevocationEvery = cmp.Or(c.RevocationEvery, 24*time.Hour)
+	c.RenewBefore = cmp.Or(c.RenewBefore, 90*24*time.Hour)
 	return c
 }
 
@@ -58,8 +77,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.Client == nil || c.Vault == nil || c.Verifiers == nil || c.Now == nil || c.Log == nil:
 		return errors.New("client, vault, verifiers, now and log must be given")
-	case c.Fresh < 0 || c.Retention < 0 || c.Recall < 0:
-		return errors.New("fresh, retention and recall must not be negative")
+	case c.Fresh < 0 || c.Retention < 0 || c.Recall < 0 || c.RevocationEvery < 0 || c.RenewBefore < 0:
+		return errors.New("fresh, retention, recall, revocation_every and renew_before must not be negative")
 	}
 	if err := c.Client.Validate(); err != nil {
 		return err
@@ -82,6 +101,7 @@ type Status struct {
 	TSA  string
 	Last time.Time // newest stamp of this run; zero for none
 	Size int64     // of the checkpoint it is of
+	End  time.Time // when the chain of that stamp ends
 	// Since is when it began to fail; zero when it does not. Owed is the size
 	// of the first checkpoint it did not stamp: the next one it stamps covers
 	// that too, but the gap stays visible.
@@ -96,10 +116,19 @@ type Status struct {
 type Sealer struct {
 	cfg Config
 
-	sealing sync.Mutex // one Seal at a time
-	mu      sync.Mutex
-	status  map[string]*Status
-	newest  sighting
+	sealing  sync.Mutex // one Seal at a time
+	renewing sync.Mutex // one Renew at a time
+	walk     walk       // of Renew
+	perList  int        // checkpoints on one list; fewer in tests
+
+	mu         sync.Mutex
+	status     map[string]*Status
+	newest     sighting
+	registered map[string]bool // chains known to be kept, by key
+	listed     map[string]listing
+	parsed     map[string]stamp.Statements
+	asked      map[string]time.Time // when a chain was last asked about, by key
+	clock      []Reading
 }
 
 // New makes a Sealer. It talks to nobody yet.
@@ -108,7 +137,10 @@ func New(cfg Config) (*Sealer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Sealer{cfg: cfg, status: map[string]*Status{}}
+	s := &Sealer{
+		cfg: cfg, status: map[string]*Status{}, registered: map[string]bool{}, listed: map[string]listing{},
+		parsed: map[string]stamp.Statements{}, asked: map[string]time.Time{}, perList: stamp.MaxRenewed,
+	}
 	for _, t := range cfg.Client.TSAs {
 		s.status[t.Name] = &Status{TSA: t.Name}
 	}
@@ -129,7 +161,7 @@ func (s *Sealer) Seal(ctx context.Context, c custody.Checkpoint) ([]Stored, erro
 	if want <= 0 {
 		return nil, nil
 	}
-	stamps, failed := s.cfg.Client.stamp(ctx, c.Signed, due, want)
+	stamps, failed := s.cfg.Client.stamp(ctx, c.Signed, due, want, s.accept)
 	s.failed(c.Size, failed)
 	var stored []Stored
 	for _, st := range stamps {
@@ -172,7 +204,23 @@ func (s *Sealer) stamped(size int64, st Stamp) {
 	if !b.Since.IsZero() {
 		s.cfg.Log.Warn("time stamp authority is back", "tsa", st.TSA, "down", now.Sub(b.Since), "owed_since_size", b.Owed)
 	}
-	*b = Status{TSA: st.TSA, Last: now, Size: size}
+	*b = Status{TSA: st.TSA, Last: now, Size: size, End: st.Time.NotAfter}
+	s.clock = keepReading(s.clock, st.reading())
+}
+
+// accept refuses a stamp whose certificate is known to be revoked: another
+// authority is asked instead.
+func (s *Sealer) accept(ctx context.Context, st Stamp) error {
+	kept, err := s.Revocation(ctx, st)
+	if err != nil {
+		s.cfg.Log.Warn("what is kept of revoked certificates could not be read; the stamp is taken", "tsa", st.TSA, "err", err)
+		return nil
+	}
+	return kept.Err()
+}
+
+func (s *Sealer) until() time.Time {
+	return s.cfg.Now().Add(s.cfg.Retention).UTC().Truncate(time.Second)
 }
 
 // failed keeps the books of who owes.
@@ -206,7 +254,7 @@ func (s *Sealer) Status() []Status {
 // is success.
 func (s *Sealer) put(ctx context.Context, key, mediaType string, b []byte) error {
 	p := vault.NewPut(key, mediaType, b)
-	p.Mode, p.RetainUntil = s.cfg.Mode, s.cfg.Now().Add(s.cfg.Retention).UTC().Truncate(time.Second)
+	p.Mode, p.RetainUntil = s.cfg.Mode, s.until()
 	_, err := s.cfg.Vault.Put(ctx, p)
 	if errors.Is(err, vault.ErrExists) {
 		var there []byte

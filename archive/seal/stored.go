@@ -49,23 +49,28 @@ func nameTime(at time.Time) string {
 // store writes the files of a stamp, the .tsr last.
 func (s *Sealer) store(ctx context.Context, c custody.Checkpoint, st Stamp) (Stored, error) {
 	kept := Stored{Stamp: st, Size: c.Size, Name: stampName(st.TSA, st.Time.At, st.Response)}
-	if err := s.storeFiles(ctx, kept); err != nil {
+	if err := s.storeAs(ctx, st, kept.Key); err != nil {
 		return Stored{}, err
 	}
 	s.see(c, kept)
 	return kept, nil
 }
 
-func (s *Sealer) storeFiles(ctx context.Context, kept Stored) error {
+// storeAs writes the files of a stamp under the keys given, its chain before
+// all, the .tsr last.
+func (s *Sealer) storeAs(ctx context.Context, st Stamp, key func(ext string) string) error {
+	if err := s.register(ctx, st); err != nil {
+		return err
+	}
 	for _, f := range []struct {
 		ext, mediaType string
 		bytes          []byte
 	}{
-		{extQuery, "application/timestamp-query", kept.Query},
-		{extChain, "application/x-pem-file", stamp.PEM(kept.Time.Chain)},
-		{extReply, "application/timestamp-reply", kept.Response},
+		{extQuery, "application/timestamp-query", st.Query},
+		{extChain, "application/x-pem-file", stamp.PEM(st.Time.Chain)},
+		{extReply, "application/timestamp-reply", st.Response},
 	} {
-		if err := s.put(ctx, kept.Key(f.ext), f.mediaType, f.bytes); err != nil {
+		if err := s.put(ctx, key(f.ext), f.mediaType, f.bytes); err != nil {
 			return err
 		}
 	}
@@ -108,25 +113,27 @@ func authority(name string) string {
 
 // load reads one stamp of a checkpoint and checks it anew.
 func (s *Sealer) load(ctx context.Context, c custody.Checkpoint, name string) (Stored, error) {
-	return s.loadOver(ctx, c, name, name, c.Signed)
+	st, err := s.loadOver(ctx, name, func(ext string) string { return vault.StampKey(c.Size, name, ext) }, c.Signed)
+	return Stored{Stamp: st, Size: c.Size, Name: name}, err
 }
 
-// loadOver reads a stamp over a message; stem is its name without "renewal-".
-func (s *Sealer) loadOver(ctx context.Context, c custody.Checkpoint, name, stem string, message []byte) (Stored, error) {
-	tsa, ok := s.tsaOf(stem)
+// loadOver reads a stamp over a message and checks it anew: by itself, by its
+// name, and by what is kept about its certificates.
+func (s *Sealer) loadOver(ctx context.Context, name string, key func(ext string) string, message []byte) (Stamp, error) {
+	tsa, ok := s.tsaOf(name)
 	if !ok {
-		return Stored{}, fmt.Errorf("the stamp %s is of an authority that is not configured", name)
+		return Stamp{}, fmt.Errorf("the stamp %s is not of %w", name, ErrStranger)
 	}
-	st := Stored{Stamp: Stamp{TSA: tsa.Name}, Size: c.Size, Name: name}
+	st := Stamp{TSA: tsa.Name}
 	var chain []byte
 	for _, f := range []struct {
 		ext   string
 		into  *[]byte
 		limit int64
-	}{{extReply, &st.Response, stamp.MaxResponse}, {extQuery, &st.Query, stamp.MaxResponse}, {extChain, &chain, 1 << 20}} {
+	}{{extReply, &st.Response, stamp.MaxResponse}, {extQuery, &st.Query, stamp.MaxResponse}, {extChain, &chain, maxChain}} {
 		var err error
-		if *f.into, err = s.get(ctx, st.Key(f.ext), f.limit); err != nil {
-			return Stored{}, err
+		if *f.into, err = s.get(ctx, key(f.ext), f.limit); err != nil {
+			return st, err
 		}
 	}
 	trust := stamp.Trust{Roots: tsa.Roots, Untrusted: tsa.Untrusted}
@@ -134,9 +141,15 @@ func (s *Sealer) loadOver(ctx context.Context, c custody.Checkpoint, name, stem 
 		trust.Untrusted = append(kept, trust.Untrusted...)
 	}
 	var err error
-	st.Time, err = stamp.Verify(st.Response, message, trust, time.Time{})
-	if err == nil && st.Name != strings.TrimSuffix(name, stem)+stampName(tsa.Name, st.Time.At, st.Response) {
-		err = fmt.Errorf("the stamp %s is not the one its name says", name)
+	if st.Time, err = stamp.Verify(st.Response, message, trust, time.Time{}); err != nil {
+		return st, err
+	}
+	if name != stampName(tsa.Name, st.Time.At, st.Response) {
+		return st, fmt.Errorf("the stamp %s is not the one its name says", name)
+	}
+	rev, err := s.Revocation(ctx, st)
+	if err == nil {
+		err = rev.Err()
 	}
 	return st, err
 }
@@ -250,12 +263,13 @@ type Sealed struct {
 // index; ErrNone while there is none.
 func (s *Sealer) Covering(ctx context.Context, index int64) (Sealed, error) {
 	tried := int64(-1)
+	refused := 0
 	for info, err := range s.cfg.Vault.List(ctx, vault.StampsPrefix, afterSize(index)) {
 		if err != nil {
 			return Sealed{}, err
 		}
-		size, name, ok := parseStampKey(info.Key)
-		if !ok || size <= index || size == tried || strings.HasPrefix(name, renewalPrefix) {
+		size, _, ok := parseStampKey(info.Key)
+		if !ok || size <= index || size == tried {
 			continue
 		}
 		tried = size
@@ -268,6 +282,7 @@ func (s *Sealer) Covering(ctx context.Context, index int64) (Sealed, error) {
 			return Sealed{}, err
 		}
 		if len(good) == 0 {
+			refused++
 			continue
 		}
 		sealed := Sealed{Checkpoint: c, Stamps: good, NotAfter: good[0].Time.Latest()}
@@ -277,6 +292,9 @@ func (s *Sealer) Covering(ctx context.Context, index int64) (Sealed, error) {
 			}
 		}
 		return sealed, nil
+	}
+	if refused > 0 {
+		return Sealed{}, fmt.Errorf("entry %d: %w: the stamps of %d checkpoints over it are not of %w, or do not hold; the log says why", index, ErrNone, refused, ErrStranger)
 	}
 	return Sealed{}, fmt.Errorf("entry %d: %w", index, ErrNone)
 }

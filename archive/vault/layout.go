@@ -14,7 +14,11 @@ import (
 //	blobs/sha256/<ab>/<hex>/<file>                  bytes shared by captures
 //	log/checkpoints/<size>                          signed checkpoints
 //	log/tile/<level>/..., log/tile/entries/...      tiles (C2SP tlog-tiles)
-//	log/stamps/<size>/<name>.<tsq|tsr|...>          what binds a checkpoint to time
+//	log/stamps/<size>/<name>.<tsq|tsr|pem>          what binds a checkpoint to time
+//	log/renewals/<from>-<to>/<name>.<list|tsr|...>  what binds old stamps once more
+//	log/chains/<tsa>/<end>-<signer>.pem             certificates that stamps rest on
+//	log/revocation/<tsa>/<signer>/<time>-<hash>.rev what was said of them (CRL, OCSP)
+//	log/clock/<time>-<hash>.json                    how our clock compared with others
 //	custody/events/<yyyy>/<mm>/<dd>/<event id>.json what was done to evidence
 //	exports/<yyyy>/<mm>/<dd>/<export id>.zip        packages that were handed over
 //	probe/<id>                                      lock probes, no evidence
@@ -35,6 +39,10 @@ const (
 	CheckpointsPrefix   = "log/checkpoints/"
 	TilesPrefix         = "log/tile/"
 	StampsPrefix        = "log/stamps/"
+	RenewalsPrefix      = "log/renewals/"
+	ChainsPrefix        = "log/chains/"
+	RevocationPrefix    = "log/revocation/"
+	ClockPrefix         = "log/clock/"
 	CustodyEventsPrefix = "custody/events/"
 	ExportsPrefix       = "exports/"
 	ProbesPrefix        = "probe/"
@@ -147,13 +155,38 @@ func ParseSharedKey(key string) (d capture.Digest, file string, ok bool) {
 func CheckpointKey(size int64) string { return fmt.Sprintf("%s%020d", CheckpointsPrefix, size) }
 
 // StampKey belongs to the checkpoint over size entries: name tells the TSA
-// (and the renewal), ext the kind: "tsq", "tsr", "pem", "crl". Both are slugs.
+// and the time, ext the kind: "tsq", "tsr", "pem". Both are slugs.
 func StampKey(size int64, name, ext string) string {
 	return fmt.Sprintf("%s%020d/%s.%s", StampsPrefix, size, name, ext)
 }
 
 // StampsOf is the prefix of all that belongs to one checkpoint's stamps.
 func StampsOf(size int64) string { return fmt.Sprintf("%s%020d/", StampsPrefix, size) }
+
+// RenewalKey belongs to a renewal of the stamps of checkpoints from one size to
+// another, both included; name and ext as in StampKey, and "list".
+func RenewalKey(from, to int64, name, ext string) string {
+	return fmt.Sprintf("%s%020d-%020d/%s.%s", RenewalsPrefix, from, to, name, ext)
+}
+
+// ChainKey is the certificate chain of one of an authority's signers; it ends
+// at that time, to the second. signer is a slug.
+func ChainKey(tsa string, end time.Time, signer string) string {
+	return ChainsPrefix + tsa + "/" + end.UTC().Format("20060102t150405z") + "-" + signer + ".pem"
+}
+
+// RevocationOf is the prefix of all that was said of one signer's chain.
+func RevocationOf(tsa, signer string) string { return RevocationPrefix + tsa + "/" + signer + "/" }
+
+// RevocationKey is what was said at one time; hash is a slug of its bytes.
+func RevocationKey(tsa, signer string, at time.Time, hash string) string {
+	return RevocationOf(tsa, signer) + at.UTC().Format("20060102t150405z") + "-" + hash + ".rev"
+}
+
+// ClockKey is a comparison of clocks made at one time; hash is a slug.
+func ClockKey(at time.Time, hash string) string {
+	return ClockPrefix + at.UTC().Format("20060102t150405z") + "-" + hash + ".json"
+}
 
 // TileKey is tile n of a level of the log; width is 1 to 256 hashes, 256 for a
 // full tile. The path is the one of C2SP tlog-tiles: "0/x001/x234/067.p/8".

@@ -49,13 +49,24 @@ type TSA struct {
 	ca   *x509.Certificate
 	leaf *x509.Certificate
 	key  crypto.Signer
+	at   string     // where it is reached, for the addresses in its certificate
 	mu   sync.Mutex // serialises rand
+
+	caKey   crypto.Signer // nil where ca.key is gone: it says nothing of revocation then
+	revoked *revoked
 }
 
 // Open loads the authority of a folder, or makes a new one there: ca.pem,
 // ca.key, tsa.pem, tsa.key; keys have mode 0600.
 func Open(dir string, now func() time.Time, rand io.Reader, log *slog.Logger) (*TSA, error) {
-	t := &TSA{now: now, rand: rand, log: log}
+	return OpenAt(dir, "", now, rand, log)
+}
+
+// OpenAt is Open for an authority that is reached at a URL, given without a
+// final slash: a certificate made then says that it tells of its revocation
+// below it. "" is Open.
+func OpenAt(dir, url string, now func() time.Time, rand io.Reader, log *slog.Logger) (*TSA, error) {
+	t := &TSA{now: now, rand: rand, log: log, at: url}
 	err := t.load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = t.create(dir); err == nil {
@@ -73,6 +84,10 @@ func (t *TSA) Roots() []*x509.Certificate { return []*x509.Certificate{t.ca} }
 
 // ServeHTTP implements http.Handler.
 func (t *TSA) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if t.at != "" && (r.URL.Path == listPath || r.URL.Path == answerPath) {
+		t.serveRevocation(w, r)
+		return
+	}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/timestamp-query" {
 		http.Error(w, "POST an application/timestamp-query ("+Warning+")", http.StatusBadRequest)
 		return
@@ -165,6 +180,9 @@ func (t *TSA) create(dir string) error {
 		// section 2.3 wants it critical.
 		ExtraExtensions: []pkix.Extension{{Id: cms.OIDExtKeyUsage, Critical: true, Value: usage}},
 	}
+	if t.at != "" {
+		leaf.CRLDistributionPoints, leaf.OCSPServer = []string{t.at + listPath}, []string{t.at + answerPath}
+	}
 	leafDER, err := x509.CreateCertificate(t.rand, leaf, ca, key.Public(), caKey)
 	if err != nil {
 		return err
@@ -217,14 +235,30 @@ func (t *TSA) load(dir string) error {
 	if err := errors.Join(err1, err2); err != nil || block == nil {
 		return fmt.Errorf("its files are damaged; remove the folder to make a new one: %w", err)
 	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	signer, err := parseKey(block.Bytes)
 	if err != nil {
 		return fmt.Errorf("tsa.key is damaged; remove the folder to make a new one: %w", err)
 	}
-	signer, ok := key.(crypto.Signer)
-	if !ok || !leaf[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool }).Equal(signer.Public()) {
+	if !leaf[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool }).Equal(signer.Public()) {
 		return errors.New("tsa.key is not the key of tsa.pem; remove the folder to make a new one")
 	}
 	t.leaf, t.ca, t.key = leaf[0], ca[0], signer
+	if b, err := os.ReadFile(filepath.Join(dir, "ca.key")); err == nil {
+		if block, _ := pem.Decode(b); block != nil {
+			t.caKey, _ = parseKey(block.Bytes) // without it there is no word on revocation
+		}
+	}
 	return nil
+}
+
+func parseKey(der []byte) (crypto.Signer, error) {
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("it is no key to sign with")
+	}
+	return signer, nil
 }

@@ -233,7 +233,7 @@ func (p *parsed) checkSignature(c *x509.Certificate) error {
 	if !ok || cms.Unmarshal(raw.FullBytes, &digest) != nil || !bytes.Equal(digest, sum(digestAlg, p.content)) {
 		return fmt.Errorf("%w: the signed digest is not that of the content", ErrSignature)
 	}
-	alg := signatureAlgorithm(p.by.SignatureAlgorithm.Algorithm, digestAlg)
+	alg := p.algorithm()
 	if alg == x509.UnknownSignatureAlgorithm {
 		return fmt.Errorf("%w: its algorithm %v is none we accept", ErrSignature, p.by.SignatureAlgorithm.Algorithm)
 	}
@@ -241,6 +241,12 @@ func (p *parsed) checkSignature(c *x509.Certificate) error {
 		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	return nil
+}
+
+// algorithm of the signature; the digest algorithm has been checked.
+func (p *parsed) algorithm() x509.SignatureAlgorithm {
+	h, _ := hashOf(p.by.DigestAlgorithm.Algorithm)
+	return signatureAlgorithm(p.by.SignatureAlgorithm.Algorithm, h)
 }
 
 func hashOf(oid asn1.ObjectIdentifier) (crypto.Hash, bool) {

@@ -158,6 +158,15 @@ func (s Statements) Useful(cert, issuer *x509.Certificate) bool {
 	return len(s.verdicts(cert, issuer)) > 0
 }
 
+// Dates gives this and next update of the first statement that can be believed
+// about a certificate; zero when there is none.
+func (s Statements) Dates(cert, issuer *x509.Certificate) (from, until time.Time) {
+	for _, v := range s.verdicts(cert, issuer) {
+		return v.from, v.until
+	}
+	return from, until
+}
+
 // verdict is what one statement says about one certificate.
 type verdict struct {
 	from, until time.Time // this update, next update; until may be zero

@@ -52,6 +52,8 @@ type Time struct {
 	Policy   string
 	TSA      string // subject of the signer
 	Nonce    *big.Int
+	// Signed is the algorithm of the stamp's own signature.
+	Signed x509.SignatureAlgorithm
 	// Chain of the signer at At, signer first, pinned root last.
 	Chain []*x509.Certificate
 	// NotAfter is when the first certificate of the chain ends: before that
@@ -181,6 +183,7 @@ func (p *parsed) time(signer *x509.Certificate) Time {
 		At:       p.at,
 		Accuracy: time.Duration(a.Seconds)*time.Second + time.Duration(a.Millis)*time.Millisecond + time.Duration(a.Micros)*time.Microsecond,
 		Serial:   p.info.Serial, Policy: p.info.Policy.String(), TSA: signer.Subject.String(), Nonce: p.info.Nonce,
+		Signed: p.algorithm(),
 	}
 }
 
