@@ -252,7 +252,7 @@ func (c *Crawler) Visit(ctx context.Context, req Request) *Result {
 
 func (v *visit) run(ctx context.Context) {
 	v.session = v.wayOut()
-	defer v.close()
+	defer v.close(ctx)
 	dir, err := os.MkdirTemp(v.cfg.SpoolDir, "visit-")
 	if err != nil {
 		v.end(capture.StorageFailed, "a temporary folder for the visit could not be made: "+err.Error())
@@ -278,14 +278,14 @@ func (v *visit) wayOut() *egress.Session {
 }
 
 // close ends the session and moves what it saw into the capture.
-func (v *visit) close() {
+func (v *visit) close(ctx context.Context) {
 	v.cap.DNS = v.session.DNS()
 	v.cap.Refusals = v.session.Refusals()
 	v.cap.Missing = append(v.cap.Missing, v.session.Cuts()...)
 	v.mask.whole(v.cap)
 	v.recordProxy()
 	if err := v.session.Close(); err != nil {
-		v.Log.Warn("a visit's network session did not end", "capture", v.cap.ID.String(), "error", err)
+		v.Log.WarnContext(ctx, "a visit's network session did not end", "capture", v.cap.ID.String(), "error", err)
 	}
 	if v.cap.Outcome == capture.Captured && len(v.cap.Missing) > 0 {
 		v.cap.Outcome = capture.Partial

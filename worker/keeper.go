@@ -51,7 +51,7 @@ func (k *keeper) store(ctx context.Context, p *archive.Pending, d Done) error {
 		}
 		return context.Cause(ctx)
 	}
-	k.v.log.Warn("a capture cannot be stored and told to the ledger; it waits on disk and its job with it", "capture", p.ID.String(), "error", err)
+	k.v.log.WarnContext(ctx, "a capture cannot be stored and told to the ledger; it waits on disk and its job with it", "error", err)
 	k.adopt(p, d)
 	return nil
 }
@@ -77,27 +77,28 @@ func (k *keeper) adopt(p *archive.Pending, d Done) {
 		return // it is in the spool, and the next start stores it
 	}
 	k.wg.Go(func() {
-		ctx, release := holdLease(k.ctx, k.v.ledger, d.Fence, k.v.cfg.Lease, k.v.cfg.Heartbeat, k.v.log)
+		kctx := atCapture(onTrail(k.ctx, ledger.Job{ID: d.Fence.Job, Epoch: d.Fence.Epoch, Watch: d.Watch}), p.ID)
+		ctx, release := holdLease(kctx, k.v.ledger, d.Fence, k.v.cfg.Lease, k.v.cfg.Heartbeat, k.v.log)
 		defer release()
 		// The evidence is stored even when the job has moved on: only the
 		// keeper's own end stops that.
-		receipt, err := k.tryUntil(k.ctx, p)
+		receipt, err := k.tryUntil(kctx, p)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
-				k.v.log.Error("a capture that waited for storage is gone from the spool", "capture", p.ID.String(), "error", err)
+				k.v.log.ErrorContext(kctx, "a capture that waited for storage is gone from the spool", "error", err)
 			}
 			return
 		}
-		err = again(k.ctx, func() error {
+		err = again(kctx, func() error {
 			err := k.finish(context.WithoutCancel(ctx), p, d, receipt)
 			if lasting(err) {
-				k.v.log.Error("a stored capture's job cannot be finished", "capture", p.ID.String(), "job", d.Fence.Job.String(), "error", err)
+				k.v.log.ErrorContext(kctx, "a stored capture's job cannot be finished", "error", err)
 				return nil // its lease ends, and the job is tried anew
 			}
 			return err
 		})
 		if err != nil {
-			k.v.log.Info("a stored capture's job is finished by the next start", "capture", p.ID.String(), "error", err)
+			k.v.log.InfoContext(kctx, "a stored capture's job is finished by the next start", "error", err)
 		}
 	})
 }
@@ -140,8 +141,9 @@ func (k *keeper) finish(ctx context.Context, p *archive.Pending, d Done, r archi
 		return err
 	}
 	if errors.Is(err, ledger.ErrStale) {
-		k.v.log.Info("a capture is kept although its job has moved on", "capture", p.ID.String(), "job", d.Fence.Job.String())
+		k.v.log.InfoContext(ctx, "a capture is kept although its job has moved on")
 	}
+	k.v.log.DebugContext(ctx, "stored", "outcome", string(d.Result.Outcome), "suspicious", d.Result.Suspicious, "manifest", r.Manifest.String())
 	return k.v.archive.Discard(p)
 }
 

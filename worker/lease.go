@@ -45,7 +45,7 @@ func holdLease(ctx context.Context, h Heartbeats, f ledger.Fence, lease, every t
 				cancel(ErrLeaseLost)
 				return
 			case time.Since(last) > lease:
-				log.Warn("the ledger has not answered for a whole lease", "job", f.Job.String(), "error", err)
+				log.WarnContext(ctx, "the ledger has not answered for a whole lease", "job", f.Job.String(), "error", err)
 				cancel(ErrLeaseLost)
 				return
 			}

@@ -18,6 +18,7 @@ import (
 // both are stored.
 type Done struct {
 	Fence  ledger.Fence  `json:"fence"`
+	Watch  capture.ID    `json:"watch,omitzero"` // of the job, for the log
 	Result ledger.Result `json:"result"`
 	// Failure is set when the visit is to be tried again; its capture is kept
 	// all the same.
@@ -28,7 +29,7 @@ type Done struct {
 // reading to the capture.
 func (v *Visitor) result(ctx context.Context, job ledger.Job, res *crawler.Result) (Done, error) {
 	c := res.Capture
-	d := Done{Fence: job.Fence(), Result: ledger.Result{Outcome: c.Outcome, Capture: c.ID}}
+	d := Done{Fence: job.Fence(), Watch: job.Watch, Result: ledger.Result{Outcome: c.Outcome, Capture: c.ID}}
 	if class := ledger.ClassOf(c.Outcome); class != "" {
 		d.Failure = &ledger.Failure{Class: class, Text: firstOr(c.Evidence, c.Outcome.Sentence()), Outcome: c.Outcome, Capture: c.ID}
 		if res.RetryAfter > 0 {

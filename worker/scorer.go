@@ -39,6 +39,7 @@ func (s *Scorer) Handle(ctx context.Context, t task.Ticket) error {
 	if err != nil {
 		return fmt.Errorf("job %s could not be claimed: %w", t.Job, err)
 	}
+	ctx = onTrail(ctx, job)
 	lctx, release := holdLease(ctx, s.ledger, job.Fence(), s.cfg.Lease, s.cfg.Heartbeat, s.log)
 	defer release()
 	err = s.score(lctx, job)
@@ -53,7 +54,7 @@ func (s *Scorer) Handle(ctx context.Context, t task.Ticket) error {
 	if errors.Is(err, score.ErrUnavailable) {
 		class = ledger.Scorer
 	}
-	s.log.Warn("a listing could not be scored", "job", job.ID.String(), "error", err)
+	s.log.WarnContext(ctx, "a listing could not be scored", "error", err)
 	_, err = s.ledger.Retry(after, job.Fence(), ledger.Failure{Class: class, Text: err.Error()})
 	return err
 }
@@ -84,6 +85,7 @@ func (s *Scorer) score(ctx context.Context, job ledger.Job) error {
 	if err != nil {
 		return err
 	}
+	s.log.DebugContext(ctx, "scored", "score", got.Score, "scorer", got.Scorer)
 	_, err = s.ledger.Finish(ctx, job.Fence(), ledger.Result{Finding: &ledger.Scored{Score: got.Score, Reasons: reasons, Scorer: got.Scorer, Manifest: obs.Manifest}})
 	return err
 }

@@ -141,6 +141,7 @@ func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
 	if err != nil {
 		return fmt.Errorf("job %s could not be claimed: %w", t.Job, err)
 	}
+	ctx = onTrail(ctx, job)
 	lctx, release := holdLease(ctx, v.ledger, job.Fence(), v.cfg.Lease, v.cfg.Heartbeat, v.log)
 	defer release()
 	err = v.visit(lctx, job)
@@ -148,7 +149,7 @@ func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
 	case err == nil:
 		return nil
 	case errors.Is(context.Cause(lctx), ErrLeaseLost), errors.Is(err, ledger.ErrStale):
-		v.log.Info("a job was taken over", "job", job.ID.String(), "epoch", job.Epoch)
+		v.log.InfoContext(ctx, "a job was taken over")
 		return nil
 	case ctx.Err() != nil:
 		// Told to stop: put the job back, it has not failed.
@@ -157,14 +158,14 @@ func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
 	if errors.Is(err, sqldb.ErrUnavailable) || errors.Is(err, sqldb.ErrBusy) || errors.Is(err, sqldb.ErrUncertain) {
 		// No fault of the job. When this does not reach the ledger either, the
 		// job is put back when its lease ends.
-		v.log.Warn("a visit was given up because the database does not answer", "job", job.ID.String(), "error", err)
+		v.log.WarnContext(ctx, "a visit was given up because the database does not answer", "error", err)
 		err := v.ledger.Release(context.WithoutCancel(ctx), job.Fence(), v.ledger.Now().Add(v.cfg.Heartbeat), err.Error())
 		if errors.Is(err, sqldb.ErrUnavailable) {
 			return nil
 		}
 		return err
 	}
-	v.log.Error("a visit could not be finished", "job", job.ID.String(), "error", err)
+	v.log.ErrorContext(ctx, "a visit could not be finished", "error", err)
 	_, err = v.ledger.Retry(context.WithoutCancel(ctx), job.Fence(), ledger.Failure{Class: ledger.Internal, Text: err.Error()})
 	return err
 }
@@ -174,10 +175,12 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 	if err != nil {
 		return err
 	}
+	ctx = atCapture(ctx, req.ID)
+	began := time.Now()
 	res := v.crawler.Visit(ctx, req)
 	defer func() {
 		if err := res.Close(); err != nil {
-			v.log.Warn("a visit's temporary files are left", "capture", req.ID.String(), "error", err)
+			v.log.WarnContext(ctx, "a visit's temporary files are left", "error", err)
 		}
 	}()
 	if ctx.Err() != nil {
@@ -186,6 +189,7 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 	if res.Gated != nil {
 		return v.ledger.Release(ctx, job.Fence(), v.whenOpen(res.Gated), res.Gated.Error())
 	}
+	v.log.DebugContext(ctx, "visited", "outcome", string(res.Capture.Outcome), "site", job.Site, "lane", job.Lane, "seconds", time.Since(began).Seconds())
 	v.tellLane(ctx, job, res)
 	done, err := v.result(ctx, job, res)
 	if err != nil {
@@ -300,7 +304,7 @@ func (v *Visitor) tellLane(ctx context.Context, job ledger.Job, res *crawler.Res
 		err = v.lanes.Observe(ctx, job.Lane, res.ResponseTime, res.Capture.Outcome.Class() != capture.Failed)
 	}
 	if err != nil && !errors.Is(err, lane.ErrUnavailable) {
-		v.log.Warn("a lane was not told what a visit learnt", "lane", job.Lane, "error", err)
+		v.log.WarnContext(ctx, "a lane was not told what a visit learnt", "lane", job.Lane, "error", err)
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/trawlmark/trawlmark/crawler/egress"
 	"github.com/trawlmark/trawlmark/crawler/render"
 	"github.com/trawlmark/trawlmark/crawler/site"
+	"github.com/trawlmark/trawlmark/worker"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
 
@@ -46,6 +47,7 @@ type app struct {
 	notary  *archive.Notary
 	sealer  *seal.Sealer
 	archive *archive.Archive
+	keeper  *archive.Keeper // of a dispatcher
 	sites   *site.Set
 	guard   *egress.Guard
 	render  *render.Renderer
@@ -79,10 +81,11 @@ func newApp(cfg *configs.Config, s streams) *app {
 
 func (a *app) logger(level slog.Level) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(a.s.err, o)
 	if a.cfg.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(a.s.err, o))
+		h = slog.NewJSONHandler(a.s.err, o)
 	}
-	return slog.New(slog.NewTextHandler(a.s.err, o))
+	return slog.New(worker.LogHandler(h))
 }
 
 // quiet is a log for parts whose every success is not worth a line.

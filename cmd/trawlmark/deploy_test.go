@@ -488,6 +488,8 @@ func metricLabels() map[string][]string {
 	ch := make(chan *prometheus.Desc, 400)
 	newFleetCollector(fleet{}).Describe(ch)
 	newSpoolCollector(nil).Describe(ch)
+	newChromeCollector(nil).Describe(ch)
+	newKeeperCollector(nil, nil).Describe(ch)
 	newMeters().reg.Describe(ch)
 	close(ch)
 	out := map[string][]string{}

@@ -21,6 +21,7 @@ func (a *app) goKeep(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	k := archive.NewKeeper(arch, archive.KeeperConfig{Expire: a.cfg.Retention.DeleteExpired}, a.log)
+	a.keeper = k
 	g.Go(func() error { return k.Run(ctx, keepEvery) })
 	return nil
 }

@@ -33,6 +33,9 @@ type meters struct {
 	vaultTook  *prometheus.HistogramVec // op
 	vaultBytes *prometheus.CounterVec   // op
 	vaultAgain *prometheus.CounterVec   // op
+
+	laneWait                               prometheus.Histogram
+	laneRefused, penalties, penaltySeconds prometheus.Counter
 }
 
 // newMeters makes meters with a registry of their own.
@@ -56,6 +59,11 @@ func newMeters() *meters {
 		vaultTook:  prometheus.NewHistogramVec(histogram("vault_seconds", "How long calls of the storage took, repetitions included.", .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30), []string{"op"}),
 		vaultBytes: prometheus.NewCounterVec(counter("vault_bytes_total", "Bytes of the objects of calls that succeeded."), []string{"op"}),
 		vaultAgain: prometheus.NewCounterVec(counter("vault_retries_total", "Requests that were sent again."), []string{"op"}),
+
+		laneWait:       prometheus.NewHistogram(histogram("lane_wait_seconds", "How long requests waited at their lane's gate, within a worker's slot.", .001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10)),
+		laneRefused:    prometheus.NewCounter(counter("lane_refused_total", "Requests that their lane's gate did not let pass: their jobs are put back.")),
+		penalties:      prometheus.NewCounter(counter("lane_penalties_total", "Times that this process closed a lane: throttled, challenged, or told to retry later.")),
+		penaltySeconds: prometheus.NewCounter(counter("lane_penalty_seconds_total", "For how long, all together.")),
 	}
 	for _, o := range capture.Outcomes() { // known from the start: a rate needs a zero to rise from
 		m.visits.WithLabelValues(string(o))
@@ -77,6 +85,7 @@ func newMeters() *meters {
 	m.reg.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		m.visits, m.visit, m.response, m.phase, m.renders, m.crashes, m.vaultCalls, m.vaultTook, m.vaultBytes, m.vaultAgain,
+		m.laneWait, m.laneRefused, m.penalties, m.penaltySeconds,
 	)
 	return m
 }
@@ -116,6 +125,12 @@ func (a *app) metricsHandler(r roles, rdb redis.UniversalClient) http.Handler {
 	reg := prometheus.NewRegistry()
 	if a.archive != nil {
 		reg.MustRegister(newSpoolCollector(a.archive.Backlog))
+	}
+	if a.render != nil {
+		reg.MustRegister(newChromeCollector(a.render.Stats))
+	}
+	if a.keeper != nil {
+		reg.MustRegister(newKeeperCollector(a.keeper.Last, time.Now))
 	}
 	if r.dispatcher {
 		// Of the whole fleet, so told by the dispatchers alone: a thousand

@@ -137,7 +137,7 @@ func TestMetricsOfARunningApp(t *testing.T) {
 // labelsAreBounded: nothing of what is crawled is ever a label.
 func labelsAreBounded(t *testing.T, all map[string]*dto.MetricFamily, hosts []string) {
 	t.Helper()
-	allowed := []string{"kind", "state", "outcome", "pool", "phase", "op", "result", "sandbox", "part", "tsa", "version", "go"}
+	allowed := []string{"kind", "state", "outcome", "pool", "phase", "op", "result", "sandbox", "part", "tsa", "version", "go", "reason", "what"}
 	for name, f := range all {
 		if !strings.HasPrefix(name, "trawlmark_") {
 			continue

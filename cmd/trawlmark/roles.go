@@ -281,7 +281,8 @@ func (a *app) openVisitor(ctx context.Context, cfg worker.Config, limiter *lane.
 		return nil, err
 	}
 	return worker.NewVisitor(cfg, worker.VisitorDeps{
-		Ledger: a.ledger, Crawler: meteredCrawler{cr, a.meters}, Archive: meteredArchive{arch, a.meters}, Anchors: a.notary, Lanes: limiter, Sites: a.sites, IDs: a.ids, Now: a.now, Log: a.log,
+		Ledger: a.ledger, Crawler: meteredCrawler{cr, a.meters}, Archive: meteredArchive{arch, a.meters}, Anchors: a.notary,
+		Lanes: meteredLanes{limiter, a.meters}, Sites: a.sites, IDs: a.ids, Now: a.now, Log: a.log,
 	})
 }
 
