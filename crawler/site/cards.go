@@ -10,8 +10,13 @@ import (
 	"github.com/trawlmark/trawlmark/crawler/listing"
 )
 
-// minCards is how many boxes of one shape make a result list.
-const minCards = 4
+// How many boxes of one shape make a result list: where a list was asked for,
+// and where the address did not say what the page is.
+const (
+	minCards   = 4
+	minUnasked = 8
+	minListed  = 4 // addresses in the page's own ItemList
+)
 
 // shelf finds the results of an unknown shop whose addresses say nothing: the
 // largest group of links of one shape, each in a box of its own with a price.
@@ -20,18 +25,42 @@ func (f *linkFinder) shelf() {
 	if !f.p.match.Site.Generic || !wanted || f.count >= minCards {
 		return
 	}
+	best := f.p.shelf()
+	if distinct(best) < minCards {
+		return
+	}
+	if f.p.match.Kind == KindOther {
+		f.p.match.Kind = KindSearch
+	}
+	for _, a := range best {
+		abs := f.p.doc.Absolute(listing.Attr(a, "href"))
+		m := f.p.set.For(abs)
+		f.addListing(abs, m, a)
+		for i := range f.out {
+			if f.out[i].URL == abs && f.out[i].PriceText == "" {
+				f.out[i].PriceText = clip(boxPrice(a), 100)
+			}
+		}
+	}
+}
+
+// shelf gives the links of the largest group of boxes, in the page's order.
+func (p *page) shelf() []*html.Node {
+	if p.boxes != nil {
+		return p.boxes
+	}
 	groups := map[string][]*html.Node{}
 	var order []string
-	for _, a := range f.p.doc.Anchors() {
+	for _, a := range p.doc.Anchors() {
 		if len(order) > 500 {
 			break
 		}
-		abs := f.p.doc.Absolute(listing.Attr(a, "href"))
+		abs := p.doc.Absolute(listing.Attr(a, "href"))
 		u, err := url.Parse(abs)
-		if abs == "" || err != nil || f.p.set.For(abs).Lane != f.p.match.Lane || len(u.Path) < 4 {
+		if abs == "" || err != nil || p.set.For(abs).Lane != p.match.Lane || len(u.Path) < 4 {
 			continue
 		}
-		if boxPrice(a) == "" || f.p.doc.InDecoy(a) {
+		if boxPrice(a) == "" || p.doc.InDecoy(a) {
 			continue
 		}
 		shape := shapeOf(u)
@@ -46,22 +75,8 @@ func (f *linkFinder) shelf() {
 			best = s
 		}
 	}
-	if distinct(groups[best]) < minCards {
-		return
-	}
-	if f.p.match.Kind == KindOther {
-		f.p.match.Kind = KindSearch
-	}
-	for _, a := range groups[best] {
-		abs := f.p.doc.Absolute(listing.Attr(a, "href"))
-		m := f.p.set.For(abs)
-		f.addListing(abs, m, a)
-		for i := range f.out {
-			if f.out[i].URL == abs && f.out[i].PriceText == "" {
-				f.out[i].PriceText = clip(boxPrice(a), 100)
-			}
-		}
-	}
+	p.boxes = append([]*html.Node{}, groups[best]...)
+	return p.boxes
 }
 
 func distinct(list []*html.Node) int {

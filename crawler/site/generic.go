@@ -7,7 +7,7 @@ func genericSite() *Site {
 	s := &Site{
 		Name: "generic", Title: "Any shop", Generic: true,
 		Pages: []PageRule{
-			{Kind: KindSearch, Path: `(?i)/(?:search|suche|buscar|busca|recherche|ricerca|s|catalogsearch)(?:/|$)`},
+			{Kind: KindSearch, Path: `(?i)/(?:search|suche|buscar|busca|busqueda|recherche|ricerca|zoeken|szukaj|arama|sok|s|sr|sch|catalogsearch|search[-_]?(?:page|results?)|search\.\w+|searchpage\.\w+)(?:/|$)`},
 			{Kind: KindSearch, Query: map[string]string{"q": `.`}},
 			{Kind: KindSearch, Query: map[string]string{"s": `.`, "post_type": `^product$`}},
 			{Kind: KindListing, Path: `^(?:/[a-z]{2}(?:-[a-zA-Z]{2})?)?(?:/collections/[^/]+)?/products/(?P<id>[^/]+)/?$`},
@@ -20,6 +20,14 @@ func genericSite() *Site {
 			{Kind: KindOther, Path: `[./](?P<id>\d{5,14})(?:/product)?(?:\.html?)?/?$`},
 			{Kind: KindOther, Path: `[-_](?P<id>\d{5,14})(?:\.html?|\.aspx|\.php)?/?$`},
 			{Kind: KindOther, Query: map[string]string{"id": `^(?P<id>\d{4,20})$`}},
+			{Kind: KindSearch, Query: map[string]string{"keyword": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"keywords": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"search": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"query": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"searchTerm": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"search_query": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"Ntt": `.`}},
+			{Kind: KindSearch, Query: map[string]string{"kwd": `.`}},
 			{Kind: KindSearch, Path: `(?i)/(?:category|categories|product-category|shop|c|kategorie|categoria)(?:/|$)`},
 		},
 		Markers: genericMarkers(),

@@ -38,6 +38,9 @@ func (p *page) findLinks() []Link {
 		f.seen[p.match.ItemID] = true // a listing's links to itself are no finds
 	}
 	f.anchors()
+	if f.p.match.Site.Generic && f.p.match.Kind == KindSearch {
+		f.dropFurniture()
+	}
 	f.cards()
 	f.state()
 	f.jsonld()
@@ -96,6 +99,33 @@ func (f *linkFinder) anchors() {
 				f.out = append(f.out, Link{URL: abs, Canonical: m.Canonical, ItemID: m.ItemID, Kind: KindSeller, Title: clip(listing.Text(a), 300)})
 			}
 		}
+	}
+}
+
+// dropFurniture leaves out what an unknown shop shows beside its results:
+// links in parts named after recommendations, and in menus. Where nearly all
+// stand in such parts, the names mean something else.
+func (f *linkFinder) dropFurniture() {
+	inside := map[string]bool{}
+	for _, a := range f.p.doc.Anchors() {
+		if !f.p.doc.InDecoy(a) {
+			inside[f.p.doc.Absolute(listing.Attr(a, "href"))] = true
+		}
+	}
+	var kept []Link
+	n := 0
+	for _, l := range f.out {
+		if l.Kind == KindListing {
+			if !inside[l.URL] {
+				continue
+			}
+			n++
+			l.Position = n
+		}
+		kept = append(kept, l)
+	}
+	if n >= minCards || n*2 >= f.count {
+		f.out, f.count = kept, n
 	}
 }
 

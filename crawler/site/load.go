@@ -400,7 +400,7 @@ func (p *PageRule) groups() []string {
 
 func (m *Markers) compile(c *checker) {
 	for key, list := range map[string][]Marker{
-		"challenge": m.Challenge, "login": m.Login, "consent": m.Consent, "geo": m.Geo,
+		"challenge": m.Challenge, "login": m.Login, "consent": m.Consent, "geo": m.Geo, "failed": m.Failed,
 		"removed": m.Removed, "sold": m.Sold, "unavailable": m.Unavailable,
 		"search_empty": m.Empty, "shell": m.Shell, "listing": m.Listing, "search": m.SearchPage,
 	} {
@@ -421,7 +421,11 @@ func (m *Marker) compile(c *checker, at string) {
 		return "(?i)" + expr
 	}
 	m.sel = c.selector(at+".css", m.CSS)
+	if m.Max < 0 {
+		c.bad(at+".max", "%d is negative", m.Max)
+	}
 	m.text = c.regexp(at+".text", fold(m.Text))
+	m.not = c.regexp(at+".not", fold(m.Not))
 	m.title = c.regexp(at+".title", fold(m.Title))
 	m.url = c.regexp(at+".url", fold(m.URL))
 	m.form = c.regexp(at+".form", fold(m.Form))

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"golang.org/x/net/html"
+
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/crawler/listing"
 )
@@ -18,6 +20,8 @@ type page struct {
 	doc   *listing.Document
 	item  *listing.Listing // candidate reading of the page as a listing
 	links []Link
+	boxes []*html.Node // see shelf; nil not looked for yet
+	shown int          // one more than the bytes of visible text; 0 not counted yet
 	r     *Reading
 }
 
@@ -39,12 +43,12 @@ func (p *page) marks(own, generic []Marker, what string) (string, bool) {
 
 // holds checks one marker.
 func (p *page) holds(m *Marker) (string, bool) {
-	if m.Short && len(listing.Clean(p.doc.Visible())) > 1500 {
+	if m.Short && p.visible() > 1500 || m.Max > 0 && p.visible() > m.Max {
 		return "", false
 	}
 	var parts []string
 	if m.title != nil {
-		if !m.title.MatchString(p.doc.Title()) {
+		if !m.title.MatchString(plainQuotes(p.doc.Title())) {
 			return "", false
 		}
 		parts = append(parts, fmt.Sprintf("the title is %q", clip(p.doc.Title(), 100)))
@@ -97,7 +101,7 @@ func (p *page) form(re *regexp.Regexp) (string, bool) {
 // script looks into the scripts of a page that shows next to nothing: there a
 // script is all that the page is.
 func (p *page) script(m *Marker) (string, bool) {
-	if len(listing.Clean(p.doc.Visible())) > 600 {
+	if p.visible() > 600 {
 		return "", false
 	}
 	found := p.doc.MatchScript(m.script)
@@ -107,7 +111,7 @@ func (p *page) script(m *Marker) (string, bool) {
 // element checks the css and text of a marker.
 func (p *page) element(m *Marker) (string, bool) {
 	if m.sel == nil {
-		text := clip(listing.Clean(p.doc.Visible()), 20000)
+		text := plainQuotes(clip(listing.Clean(p.doc.Visible()), 20000))
 		if found := m.text.FindString(text); found != "" {
 			return fmt.Sprintf("the page says %q", clip(found, 120)), true
 		}
@@ -121,18 +125,30 @@ func (p *page) element(m *Marker) (string, bool) {
 			return "the page has the element " + clip(m.CSS, 80), true
 		}
 		if m.Text == shortPage {
-			text := listing.Clean(p.doc.Visible())
-			return fmt.Sprintf("the page has a challenge's script and only %d characters of text", len(text)), len(text) <= 600
+			return fmt.Sprintf("the page has %s and only %d characters of text", clip(m.CSS, 80), p.visible()), p.visible() <= 600
 		}
 		if listing.TextLen(n, 400) > 300 {
 			continue
 		}
-		if text := listing.Text(n); m.text.MatchString(text) {
+		if text := plainQuotes(listing.Text(n)); m.text.MatchString(text) && (m.not == nil || !m.not.MatchString(text)) {
 			return fmt.Sprintf("the page says %q", clip(text, 120)), true
 		}
 	}
 	return "", false
 }
+
+// visible is the number of bytes of text that the page shows.
+func (p *page) visible() int {
+	if p.shown == 0 {
+		p.shown = 1 + len(listing.Clean(p.doc.Visible()))
+	}
+	return p.shown - 1
+}
+
+// plainQuotes writes apostrophes as the expressions do.
+func plainQuotes(s string) string { return quoteMarks.Replace(s) }
+
+var quoteMarks = strings.NewReplacer("\u2019", "'", "\u2018", "'", "\u02bc", "'", "\u00b4", "'")
 
 func clip(s string, n int) string {
 	if len(s) <= n {
@@ -185,6 +201,7 @@ func (p *page) classify() {
 	case p.doc.Binary():
 		p.is(capture.NotHTML, "the body is not text in any encoding known here")
 	case p.refused(status):
+	case status < 500 && p.failed():
 	case status == statusNotFound || status == statusGone:
 		p.classifyGone(status)
 	case status >= 400:
@@ -227,7 +244,11 @@ func (p *page) refused(status int) bool {
 			p.is(capture.ConsentWall, why)
 			return true
 		}
-		if why, ok := p.marks(own.Geo, nil, "other country"); ok {
+		if why, ok := p.passwordPage(); ok {
+			p.is(capture.LoginWall, why)
+			return true
+		}
+		if why, ok := p.marks(own.Geo, gen.Geo, "other country"); ok {
 			p.is(capture.GeoVariant, why)
 			return true
 		}
@@ -247,6 +268,60 @@ func (p *page) refused(status int) bool {
 		return false
 	}
 	return true
+}
+
+// failed recognises the site's own error page, which many sites send with the
+// status of success: it says nothing of the listing.
+func (p *page) failed() bool {
+	if p.hasProduct() {
+		return false
+	}
+	why, ok := p.marks(p.match.Site.Markers.Failed, p.set.generic.Markers.Failed, "the site failed")
+	if ok {
+		p.is(capture.HTTPError, why)
+	}
+	return ok
+}
+
+// passwordPage recognises a page that is little else than a form that asks for
+// a password, in any language.
+func (p *page) passwordPage() (string, bool) {
+	if p.visible() > 1500 || len(p.doc.Anchors()) > 25 {
+		return "", false
+	}
+	for _, f := range p.doc.Forms() {
+		if n := listing.TextLen(f, 1500); n*3 < p.visible() || !asksPassword(f) || unopened(f) {
+			continue
+		}
+		return "login: the page is little else than a form that asks for a password", true
+	}
+	return "", false
+}
+
+func asksPassword(form *html.Node) bool {
+	for n := range form.Descendants() {
+		if n.Type == html.ElementNode && n.Data == "input" && strings.EqualFold(listing.Attr(n, "type"), "password") {
+			return true
+		}
+	}
+	return false
+}
+
+// unopened reports a form in a dialog that the page opens on demand.
+func unopened(form *html.Node) bool {
+	for n := form; n != nil; n = n.Parent {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		for _, a := range n.Attr {
+			v := strings.ToLower(a.Val)
+			if a.Key == "hidden" || a.Key == "style" && strings.Contains(strings.ReplaceAll(v, " ", ""), "display:none") ||
+				a.Key == "class" && (strings.Contains(v, "modal") || strings.Contains(v, "dialog") || strings.Contains(v, "popup") || strings.Contains(v, "drawer")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 var throttledTitle = regexp.MustCompile(`(?i)^\W*(?:429\b|too many requests|rate limit exceeded|slow down)`)
@@ -271,6 +346,10 @@ func (p *page) classifySeen() {
 	case KindListing:
 		p.classifyListing(own, gen)
 	case KindSearch:
+		if p.asked.Kind == KindListing && p.asked.Canonical != p.set.For(p.FinalURL).Canonical {
+			p.is(capture.RemovedSoft, "the listing's address leads to "+clip(p.FinalURL, 200)+", which is a list of others")
+			return
+		}
 		p.classifySearch(own, gen)
 	default:
 		p.classifyOther(own, gen)
@@ -286,6 +365,12 @@ func (p *page) classifyOther(own, gen *Markers) {
 		p.is(capture.RemovedSoft, "the listing's address leads to "+clip(p.FinalURL, 200)+", which is no listing")
 		return
 	}
+	if !p.hasProduct() {
+		if why, ok := p.marks(own.Removed, gen.Removed, "removed"); ok {
+			p.is(capture.RemovedSoft, why)
+			return
+		}
+	}
 	if why, ok := p.marks(own.Shell, nil, "shell"); ok && !p.Rendered && p.looksEmpty() {
 		p.is(capture.Shell, why)
 		return
@@ -299,6 +384,10 @@ func (p *page) classifyOther(own, gen *Markers) {
 
 func (p *page) classifySearch(own, gen *Markers) {
 	n := len(p.listingLinks())
+	if why, ok := p.nothingFound(); ok {
+		p.is(capture.SearchEmpty, why)
+		return
+	}
 	if n > 0 {
 		p.is(capture.Captured, fmt.Sprintf("the page has %d listings", n))
 		return
@@ -321,6 +410,17 @@ func (p *page) classifySearch(own, gen *Markers) {
 	}
 	p.is(capture.Shell, "the page has no listings without a browser, and does not say that there are none")
 }
+
+// nothingFound reads the title and the headings of a search, which name the
+// number of results where recommendations are shown in their place.
+func (p *page) nothingFound() (string, bool) {
+	if text := plainQuotes(p.doc.Title()); zeroResults.MatchString(text) {
+		return fmt.Sprintf("no results: the title is %q", clip(text, 100)), true
+	}
+	return "", false
+}
+
+var zeroResults = regexp.MustCompile(`(?i)(?:^|[^\d.,])0 (?:results?|items?|products?|listings?|matches|ergebnisse|treffer|artikel|produkte|résultats?|produits?|resultados|productos|produtos|risultati|prodotti|resultaten|producten|träffar|produkter|wyników|件|个结果|個結果)(?:$|[^\p{L}])|(?:^|\W)no (?:search )?results (?:found|for)(?:$|\W)|nenhum resultado|keine (?:ergebnisse|treffer)|aucun résultat|sin resultados|nessun risultato`)
 
 func (p *page) classifyListing(own, gen *Markers) {
 	missing := p.missing()

@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/crawler/listing"
@@ -98,6 +99,8 @@ func (p *page) decideKind() {
 			m.Kind = KindSearch
 		case many && m.Site.Generic && !one && !p.item.Has(listing.Price):
 			m.Kind = KindSearch
+		case m.Site.Generic && m.Kind == KindOther && !one && p.looksLikeList():
+			m.Kind = KindSearch
 		case m.Site.Generic && m.Kind == KindOther && p.looksLikeItem():
 			m.Kind = KindListing
 		}
@@ -111,6 +114,38 @@ func (p *page) looksLikeItem() bool {
 	price, ok := p.item.Fields[listing.Price]
 	title, titled := p.item.Fields[listing.Title]
 	return ok && titled && price.Confidence >= .55 && title.Path == "h1" && title.Confidence >= .55
+}
+
+// looksLikeList reports a page of an unknown shop that lists things: its data
+// does, or it is little else than boxes of one shape with a price each, the
+// first of which is the price that would be taken for the page's.
+func (p *page) looksLikeList() bool {
+	if p.asked.Kind == KindListing {
+		return false
+	}
+	listed := 0
+	for _, u := range p.doc.ListURLs() {
+		if m := p.set.For(p.doc.Absolute(u)); m.Lane == p.match.Lane {
+			listed++
+		}
+	}
+	if listed >= minListed {
+		return true
+	}
+	boxes := p.shelf()
+	if distinct(boxes) < minUnasked {
+		return false
+	}
+	price, ok := p.item.Fields[listing.Price]
+	if !ok || price.Source != "dom" {
+		return !ok
+	}
+	for _, a := range boxes[:3] {
+		if strings.Contains(boxPrice(a), price.Raw) || strings.Contains(price.Raw, boxPrice(a)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *page) anyHolds(list []Marker) bool {
@@ -133,6 +168,9 @@ func (p *page) finish() {
 			r.Links = nil // what a wall links to is not a result
 		}
 	default:
+		if r.Outcome == capture.SearchEmpty {
+			r.Links = nil // what is recommended where nothing was found is not a result
+		}
 		if p.match.Kind == KindListing && r.Outcome != capture.NotHTML && r.Outcome != capture.Removed && r.Outcome != capture.RemovedSoft {
 			r.Listing = p.item
 		}

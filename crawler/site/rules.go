@@ -35,10 +35,13 @@ type Marker struct {
 	Form   string `yaml:"form"`   // a form's action fits
 	Script string `yaml:"script"` // a script's text fits, on a page with at most 600 characters of visible text
 	Short  bool   `yaml:"short"`  // only on a page with at most 1,500 characters of visible text
+	Max    int    `yaml:"max"`    // only on a page with at most so many bytes of visible text; 0 any
+	Not    string `yaml:"not"`    // with CSS and Text: the element's text does not fit this
 	Body   string `yaml:"body"`   // the page's source has exactly these characters: weak, use with another
 
 	sel                            cascadia.Selector
 	text, title, url, form, script *regexp.Regexp
+	not                            *regexp.Regexp
 }
 
 // Markers are the evidence for each outcome of a page, site by site; the
@@ -48,6 +51,7 @@ type Markers struct {
 	Login       []Marker `yaml:"login"`
 	Consent     []Marker `yaml:"consent"`
 	Geo         []Marker `yaml:"geo"`
+	Failed      []Marker `yaml:"failed"`      // the site says that it failed, whatever the status is
 	Removed     []Marker `yaml:"removed"`     // the page says that the listing no longer exists
 	Sold        []Marker `yaml:"sold"`        //
 	Unavailable []Marker `yaml:"unavailable"` // cannot be bought now
