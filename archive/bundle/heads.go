@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/trawlmark/trawlmark/archive/manifest"
 	"github.com/trawlmark/trawlmark/archive/warc"
@@ -26,6 +27,7 @@ func mainHeads(ctx context.Context, src Source, m *manifest.Manifest) ([]byte, e
 	}
 	defer r.Close()
 	in := warc.NewReader(&cancelable{ctx, r})
+	main := "<" + m.Main.Exchange.URN() + ">"
 	var response []byte
 	for {
 		rec, err := in.Next()
@@ -36,14 +38,23 @@ func mainHeads(ctx context.Context, src Source, m *manifest.Manifest) ([]byte, e
 		if err != nil {
 			return nil, fmt.Errorf("the exchange that served the page was not found in the WARC: %w", err)
 		}
+		// In a redaction either may be a conversion, or a notice that it is withheld.
+		message := rec.Type != warc.TypeConversion || strings.HasPrefix(rec.Get("Content-Type"), "application/http")
 		switch {
-		case rec.ID == m.Main.Exchange:
+		case rec.Get("WARC-Refers-To") == main && rec.Type == warc.TypeConversion && !message:
+			response = []byte("# The response is withheld.\n")
+		case rec.ID == m.Main.Exchange || rec.Type == warc.TypeConversion && rec.Get("WARC-Refers-To") == main:
 			msg, err := rec.HTTP()
 			if err != nil {
 				return nil, err
 			}
 			response = headText(fmt.Sprintf("%s %d %s", msg.Protocol, msg.Status, msg.Reason), msg)
-		case response != nil && rec.Type == warc.TypeRequest && rec.Get("WARC-Concurrent-To") == "<"+m.Main.Exchange.URN()+">":
+		case response != nil && (rec.Type == warc.TypeRequest || rec.Type == warc.TypeConversion) && rec.Get("WARC-Concurrent-To") == main:
+			if !message {
+				b.WriteString("# The request is withheld.\n\n")
+				b.Write(response)
+				return b.Bytes(), nil
+			}
 			msg, err := rec.HTTP()
 			if err != nil {
 				return nil, err

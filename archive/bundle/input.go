@@ -70,6 +70,8 @@ type Capture struct {
 	Stamps []Stamp
 	After  *After // the manifest's lower bound in time; nil when it has none
 	Events []Event
+	// Original is set for a redaction, and for nothing else.
+	Original *Original
 	// Reading is what was read from the page. It is derived, and marked so.
 	Reading Reading
 	Locked  time.Time // end of the retention

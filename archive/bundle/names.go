@@ -91,6 +91,15 @@ func placeOf(name string) place {
 }
 
 func sealPlace(file string) (Layer, bool) {
+	if rest, ok := strings.CutPrefix(file, dirOriginal); ok {
+		if rest == fileCaptured {
+			return LayerManifest, true
+		}
+		if strings.HasPrefix(rest, dirOriginal) || strings.HasPrefix(rest, "after/") {
+			return LayerPackage, false
+		}
+		return sealPlace(rest)
+	}
 	switch file {
 	case fileManifest:
 		return LayerManifest, true

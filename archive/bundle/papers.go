@@ -60,6 +60,7 @@ type fileView struct {
 	Name, Role, Media string
 	Bytes             int64
 	SHA256            capture.Digest
+	Redacted          bool // it is not as it was captured
 }
 
 type shot struct {
@@ -80,7 +81,8 @@ func newView(in Input, c Capture, m *manifest.Manifest) *view {
 		if a.Role == manifest.RoleWARC {
 			name = waczName(c.ID) + " : " + waczWARC
 		}
-		v.Files = append(v.Files, fileView{name, a.Role, a.MediaType, a.Bytes, a.SHA256})
+		redacted := m.Redaction != nil && slices.ContainsFunc(m.Redaction.Withheld, func(w manifest.Withheld) bool { return w.Role == a.Role && w.Tile == a.Tile })
+		v.Files = append(v.Files, fileView{name, a.Role, a.MediaType, a.Bytes, a.SHA256, redacted})
 		if a.MediaType == "image/png" {
 			s := shot{Art: a, Src: template.URL("../" + nativeName(c.ID, path.Base(a.Key)))} //nolint:gosec // checked by artifactFile
 			if a.Taken != nil {
@@ -165,7 +167,10 @@ func papers(ctx context.Context, in Input, views []*view) ([]file, error) {
 		files = append(files, file{name: name, src: inMemory(b.Bytes())})
 		return b.Bytes()
 	}
-	all := map[string]any{"In": in, "Views": views, "Format": Format, "FileName": in.FileName()}
+	all := map[string]any{
+		"In": in, "Views": views, "Format": Format, "FileName": in.FileName(),
+		"Redacted": slices.ContainsFunc(views, func(v *view) bool { return v.M.Redaction != nil }),
+	}
 	make(nameReadme, "readme.html", all)
 	make(nameSystem, "system.html", all)
 	make(name90213, "902-13.html", all)

@@ -29,11 +29,13 @@ func Layers() []Layer {
 // Status is how a check ended.
 type Status string
 
-// The three ways a check ends. Only Pass is good.
+// The ways a check ends. Only Pass is good. Withheld is no judgement: what a
+// redaction left out is told with its digest, and a layer is not the worse for it.
 const (
 	Pass       Status = "PASS"
 	Fail       Status = "FAIL"
 	NotChecked Status = "NOT-CHECKED"
+	Withheld   Status = "WITHHELD"
 )
 
 // Check is one thing that was looked at.
@@ -56,6 +58,18 @@ type CaptureReport struct {
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
 	StampedBy []string  `json:"stamped_by,omitempty"`
+	// Redaction is set when parts were withheld.
+	Redaction *RedactionReport `json:"redaction,omitempty"`
+}
+
+// RedactionReport says of what a capture is a redaction.
+type RedactionReport struct {
+	Original capture.ID     `json:"original"`
+	Manifest capture.Digest `json:"original_manifest_sha256"`
+	At       time.Time      `json:"at"`
+	By       string         `json:"by"`
+	Reason   string         `json:"reason"`
+	NotAfter time.Time      `json:"not_after,omitzero"` // the redaction was made before this
 }
 
 // Report is what Verify found.
@@ -73,6 +87,9 @@ func (r *Report) Layer(l Layer) Status {
 	s, any := Pass, false
 	for _, c := range r.Checks {
 		if c.Layer != l {
+			continue
+		}
+		if c.Status == Withheld {
 			continue
 		}
 		any = true

@@ -62,7 +62,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Repor
 	for _, id := range v.captures() {
 		v.capture(ctx, id)
 	}
-	v.events(dirCase, capture.ID{})
+	v.events(dirCase, capture.ID{}, capture.ID{})
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (v *verification) capture(ctx context.Context, id capture.ID) {
 	if err == nil {
 		c.URL, c.Outcome, c.Manifest = m.URL, m.Outcome, capture.Sum(doc)
 	}
-	e, known := v.captured(id)
+	e, known := v.captured(id, m)
 	if err == nil && known && e.Manifest != c.Manifest {
 		err = errors.New("the log has another manifest of this capture")
 	}
@@ -273,9 +273,16 @@ func (v *verification) capture(ctx context.Context, id capture.ID) {
 		v.add(LayerManifest, NotChecked, id, sealName(id, fileManifest), "there is no captured event to compare it with")
 		good = false
 	}
-	head := v.proof(id, e, known)
-	v.stamps(&c, m, head)
-	v.events(custodyDir(id), id)
+	head := v.proof(id, sealName(id, ""), e, known)
+	v.before(&c, sealName(id, ""), head)
+	if good && m.Redaction != nil {
+		v.originalOf(&c, m)
+	} else if !good || m.Redaction == nil {
+		v.noOriginal(id, good)
+	}
+	v.after(&c, m)
+	v.order(&c)
+	v.events(custodyDir(id), id, originalID(m))
 	if good {
 		v.artifacts(ctx, m)
 	} else {
@@ -285,18 +292,46 @@ func (v *verification) capture(ctx context.Context, id capture.ID) {
 	v.Captures = append(v.Captures, c)
 }
 
-// captured reads the captured event; its id is that of the capture.
-func (v *verification) captured(id capture.ID) (custody.Event, bool) {
+// captured reads the captured event, or of a redaction the redacted event; its
+// id is that of the capture.
+func (v *verification) captured(id capture.ID, m *manifest.Manifest) (custody.Event, bool) {
 	doc, ok, err := v.o.read(custodyDir(id)+id.String()+".json", custody.MaxEvent)
 	if !ok || err != nil {
 		return custody.Event{}, false
 	}
 	e, err := custody.ParseEvent(doc)
+	if of := originalID(m); !of.IsZero() {
+		return e, err == nil && e.Type == custody.Redacted && e.Subject.Capture == of && e.ID == id
+	}
 	return e, err == nil && e.Type == custody.Captured && e.Subject.Capture == id && e.ID == id
 }
 
-// events checks the custody events of a folder.
-func (v *verification) events(dir string, id capture.ID) {
+// originalID gives what a manifest is a redaction of; zero for none.
+func originalID(m *manifest.Manifest) capture.ID {
+	if m == nil || m.Redaction == nil {
+		return capture.ID{}
+	}
+	return m.Redaction.Capture
+}
+
+// noOriginal refuses what only a redaction may have.
+func (v *verification) noOriginal(id capture.ID, good bool) {
+	for _, i := range v.files[id] {
+		name := v.o.members[i].name
+		if !strings.HasPrefix(name, sealName(id, dirOriginal)) {
+			continue
+		}
+		if good {
+			v.add(placeOf(name).layer, Fail, id, name, "the capture is no redaction, so it has no original")
+		} else {
+			v.add(placeOf(name).layer, NotChecked, id, name, "the manifest of the redaction is not good")
+		}
+	}
+}
+
+// events checks the custody events of a folder; of a redaction those of its
+// original may be among them.
+func (v *verification) events(dir string, id, original capture.ID) {
 	n := 0
 	caseID := ""
 	for _, m := range v.o.members {
@@ -320,7 +355,7 @@ func (v *verification) events(dir string, id capture.ID) {
 		case err != nil:
 		case e.ID.String() != stem[len(dir):]:
 			err = fmt.Errorf("it is the event %s", e.ID)
-		case !id.IsZero() && e.Subject.Capture != id:
+		case !id.IsZero() && e.Subject.Capture != id && (original.IsZero() || e.Subject.Capture != original):
 			err = errors.New("it is an event of another capture")
 		case id.IsZero() && (e.Subject.Case == "" || caseID != "" && e.Subject.Case != caseID):
 			err = errors.New("it is no event of the case")

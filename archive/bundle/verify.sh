@@ -14,8 +14,9 @@
 #
 # What it does not check, and trawlmark-verify does: the index inside the WACZ
 # against the WARC, a WARC that was made whole against the one that is kept,
-# headers.txt against the WARC, and the finer rules of time
-# stamps (that the signer's certificate is for nothing else).
+# headers.txt against the WARC, a redaction's manifest against its original's,
+# and the finer rules of time stamps (that the signer's certificate is for
+# nothing else).
 
 set -u
 LC_ALL=C
@@ -371,29 +372,23 @@ after() { # capture: the checkpoint that was known before the visit
 	[ -n "$found" ] || fail 'time stamps' "$dir: the stamp that the manifest names as known before is not there"
 }
 
-one_capture() {
-	id=$1
-	from=
-	until=
-	manifest=seal/$id/manifest.json
-	event=custody/$id/$id.json
-	[ -f "$manifest" ] && [ -f "$event" ] || { fail manifest "$id: the manifest, or the event of its capture, is not there"; return; }
-	text=$(cat "$event")
+# names_manifest EVENT DIGEST CAPTURE TYPE: an event with this id's manifest.
+names_manifest() {
+	text=$(cat "$1")
 	case $text in
-	*'"manifest":"'"$(hash_of "$manifest")"'","salt":"'*'","subject":{"capture":"'"$id"'"},"type":"captured","version":"trawlmark.custody/v1"}')
-		pass manifest "$manifest: it is the one that the captured event names"
-		good=yes
-		;;
-	*)
-		fail manifest "$manifest: the log has another manifest of this capture"
-		good=
-		;;
+	*'"manifest":"'"$2"'","salt":"'*'","subject":{"capture":"'"$3"'"},"type":"'"$4"'","version":"trawlmark.custody/v1"}') return 0 ;;
 	esac
-	check=seal/$id/checkpoint
-	if leaf_of "$event" && leads "seal/$id/capture.tlog-proof" && [ "$(hash_of "$tmp/checkpoint")" = "$(hash_of "$check")" ]; then
-		pass 'log proof' "seal/$id/capture.tlog-proof: entry $index of $size"
+	return 1
+}
+
+# sealed EVENT DIR: proof, checkpoint and stamps of an event; sets until.
+sealed() {
+	check=$2/checkpoint
+	until=
+	if leaf_of "$1" && leads "$2/capture.tlog-proof" && [ "$(hash_of "$tmp/checkpoint")" = "$(hash_of "$check")" ]; then
+		pass 'log proof' "$2/capture.tlog-proof: entry $index of $size"
 	else
-		fail 'log proof' "seal/$id/capture.tlog-proof: it does not lead from the event to the root of $check"
+		fail 'log proof' "$2/capture.tlog-proof: it does not lead from the event to the root of $check"
 	fi
 	if [ -z "$keys" ]; then
 		skip 'checkpoint signature' "$check: no log key is trusted"
@@ -403,16 +398,84 @@ one_capture() {
 		fail 'checkpoint signature' "$check: it is not signed by a trusted key"
 	fi
 	any=
-	for tsr in "seal/$id/stamps"/*.tsr; do
+	for tsr in "$2/stamps"/*.tsr; do
 		[ -f "$tsr" ] || continue
 		any=yes
 		stamp "$tsr" "$check" && until="$until $at;"
 	done
-	[ -n "$any" ] || skip 'time stamps' "$id: there is none"
+	[ -n "$any" ] || skip 'time stamps' "$2: there is none"
+}
+
+# original ID: what a redaction was made of. Its manifest is compared by digest
+# only; trawlmark-verify compares it with the redaction's, file by file.
+original() {
+	dir=seal/$1/original
+	if [ -f "$dir/captured.json" ] && names_manifest "$dir/captured.json" "$digest" "$of" captured; then
+		pass manifest "$dir/captured.json: the log has the original $of and the manifest that the redaction names"
+	else
+		fail manifest "$dir/captured.json: the log has no such original"
+	fi
+	sealed "$dir/captured.json" "$dir"
+	shown=${redaction#*'"disclosed":'}
+	if [ -f "$dir/manifest.json" ]; then
+		if [ "$(hash_of "$dir/manifest.json")" = "$digest" ]; then
+			pass manifest "$dir/manifest.json: it is the one that the log has of the original"
+		else
+			fail manifest "$dir/manifest.json: it is not the one that the log has of the original"
+		fi
+	else
+		case $shown in
+		true*) fail manifest "$dir/manifest.json: it is not there" ;;
+		*) skip manifest "$dir/manifest.json: withheld (digest known: $digest)" ;;
+		esac
+	fi
+	list=${redaction#*'"withheld":['}
+	while :; do
+		case $list in '{'*'}'*) ;; *) break ;; esac
+		one=${list%%\}*}
+		list=${list#*\}}
+		list=${list#,}
+		role=${one#*'"role":"'}
+		sum=${one#*'"sha256":"'}
+		say WITHHELD artifacts "the ${role%%\"*} of the original (digest known: sha256 ${sum%%\"*})"
+	done
+}
+
+one_capture() {
+	id=$1
+	from=
+	of=
+	manifest=seal/$id/manifest.json
+	event=custody/$id/$id.json
+	[ -f "$manifest" ] && [ -f "$event" ] || { fail manifest "$id: the manifest, or the event of its capture, is not there"; return; }
+	text=$(cat "$manifest")
+	case $text in
+	*'"format":"trawlmark-manifest/2"'*)
+		redaction=${text##*'"redaction":{"at":"'}
+		of=${redaction#*'"capture":"'}
+		of=${of%%\"*}
+		digest=${redaction#*'"manifest":"'}
+		digest=${digest%%\"*}
+		is_hash "$digest" || of=x
+		;;
+	esac
+	good=
+	if [ -n "$of" ] && names_manifest "$event" "$(hash_of "$manifest")" "$of" redacted; then
+		pass manifest "$manifest: it is the one that the redacted event names; a redaction of $of"
+		good=yes
+	elif [ -z "$of" ] && names_manifest "$event" "$(hash_of "$manifest")" "$id" captured; then
+		pass manifest "$manifest: it is the one that the captured event names"
+		good=yes
+	else
+		fail manifest "$manifest: the log has another manifest of this capture"
+	fi
+	sealed "$event" "seal/$id"
+	[ -z "$good" ] || [ -z "$of" ] || original "$id"
 	after "$id"
 	for event in "custody/$id"/*.json; do
 		case $(cat "$event") in
 		*'"subject":{"capture":"'"$id"'"'*) logged 'custody events' "$event" ;;
+		*'"subject":{"capture":"'"${of:-none}"'"'*) logged 'custody events' "$event" ;;
 		*) fail 'custody events' "$event: it is an event of another capture" ;;
 		esac
 	done

@@ -126,24 +126,24 @@ func (v *verification) rotations() {
 
 // proof checks the layers log proof and checkpoint signature of a capture, and
 // gives the checkpoint; nil when it is of no use.
-func (v *verification) proof(id capture.ID, e custody.Event, known bool) []byte {
-	check, ok, err := v.o.read(sealName(id, fileCheck), custody.MaxCheckpoint)
+func (v *verification) proof(id capture.ID, dir string, e custody.Event, known bool) []byte {
+	check, ok, err := v.o.read(dir+fileCheck, custody.MaxCheckpoint)
 	if err = errors.Join(err, missing(ok)); err != nil {
-		v.result(LayerCheckpoint, id, sealName(id, fileCheck), err, "")
+		v.result(LayerCheckpoint, id, dir+fileCheck, err, "")
 		v.add(LayerProof, NotChecked, id, "", "there is no checkpoint that it could lead to")
 		return nil
 	}
-	v.leads(id, e, known, check)
+	v.leads(id, dir, e, known, check)
 	if v.known == nil {
-		v.add(LayerCheckpoint, NotChecked, id, sealName(id, fileCheck), "no log key is trusted")
+		v.add(LayerCheckpoint, NotChecked, id, dir+fileCheck, "no log key is trusted")
 		return check
 	}
-	v.result(LayerCheckpoint, id, sealName(id, fileCheck), v.signed(check), "signed by a trusted key of "+v.Log)
+	v.result(LayerCheckpoint, id, dir+fileCheck, v.signed(check), "signed by a trusted key of "+v.Log)
 	return check
 }
 
-func (v *verification) leads(id capture.ID, e custody.Event, known bool, check []byte) {
-	name := sealName(id, fileProof)
+func (v *verification) leads(id capture.ID, dir string, e custody.Event, known bool, check []byte) {
+	name := dir + fileProof
 	proof, ok, err := v.o.read(name, maxProof)
 	if err = errors.Join(err, missing(ok)); err != nil {
 		v.result(LayerProof, id, name, err, "")
@@ -163,18 +163,16 @@ func (v *verification) leads(id capture.ID, e custody.Event, known bool, check [
 	v.result(LayerProof, id, name, err, "the captured event leads to the root of the checkpoint")
 }
 
-// stamps checks the time stamps of a capture's checkpoint, and the one that
-// the manifest names as known before.
-func (v *verification) stamps(c *CaptureReport, m *manifest.Manifest, check []byte) {
-	v.before(c, check)
-	v.after(c, m)
+// order: what was known before is not later than what came after.
+func (v *verification) order(c *CaptureReport) {
 	if !c.NotBefore.IsZero() && !c.NotAfter.IsZero() && c.NotBefore.After(c.NotAfter) {
 		v.add(LayerStamps, Fail, c.ID, "", "the stamp that was known before is later than the one after")
 	}
 }
 
-func (v *verification) before(c *CaptureReport, check []byte) {
-	names := v.stampNames(sealName(c.ID, "stamps/"))
+// before checks the time stamps over a capture's checkpoint.
+func (v *verification) before(c *CaptureReport, dir string, check []byte) {
+	names := v.stampNames(dir + "stamps/")
 	if len(names) == 0 {
 		v.add(LayerStamps, NotChecked, c.ID, "", "no stamp says until when the capture was made")
 	}

@@ -259,6 +259,11 @@ func planCapture(ctx context.Context, in Input, c Capture) ([]file, *view, error
 		add(sealName(c.ID, "after/"+fileCheck), c.After.Checkpoint)
 		files = append(files, c.After.Stamp.files(sealName(c.ID, "after/"))...)
 	}
+	original, err := planOriginal(c, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	files = append(files, original...)
 	events, err := eventFiles(custodyDir(c.ID), c.Events)
 	if err != nil {
 		return nil, nil, err

@@ -44,6 +44,8 @@ It needs no network, and asks nobody. For each package it tells, layer by layer:
   WACZ                  the file for replay programs holds that recording, and is consistent
 
 PASS is good. FAIL is not. NOT-CHECKED means that nobody knows: it is not good.
+WITHHELD lines tell what a redaction leaves out, with the digest that it had: they
+are no judgement. What is there is checked as ever.
 
 --trust FILE   whom to believe: the keys of logs and the roots of time stamp authorities. Without it nothing
                that rests on a key can pass. Lines "log <verifier key>" and PEM certificates, or JSON:
@@ -200,6 +202,11 @@ func (r result) print(w io.Writer, all bool) {
 			fmt.Fprintf(w, "    before %s\n", c.NotAfter.UTC().Format("2006-01-02 15:04:05 UTC"))
 		default:
 			fmt.Fprintf(w, "    between %s and %s\n", c.NotBefore.UTC().Format("2006-01-02 15:04:05 UTC"), c.NotAfter.UTC().Format("2006-01-02 15:04:05 UTC"))
+		}
+	}
+	for _, c := range r.Report.Captures {
+		if x := c.Redaction; x != nil {
+			fmt.Fprintf(w, "  %s is a redaction of %s, made by %s: %s\n", c.ID, x.Original, safe(x.By), safe(x.Reason))
 		}
 	}
 	for _, l := range bundle.Layers() {

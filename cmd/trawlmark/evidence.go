@@ -23,7 +23,7 @@ import (
 func evidenceCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "evidence", Short: "Find, look at, hold and check what is archived"}
 	c.AddCommand(evidenceSearch(g), evidenceShow(g), evidenceGet(g), evidenceHold(g, true), evidenceHold(g, false),
-		exportCommand(g), verifyCommand(g), trustCommand(g), eraseCommand(g))
+		redactCommand(g), exportCommand(g), verifyCommand(g), trustCommand(g), eraseCommand(g))
 	return c
 }
 
@@ -86,8 +86,16 @@ func search(ctx context.Context, g *globals, a *app, q catalog.Query) error {
 	if err != nil {
 		return usageError{err}
 	}
+	ids := make([]capture.ID, len(p.Entries))
+	for i, e := range p.Entries {
+		ids[i] = e.ID
+	}
+	redactions, err := cat.Originals(ctx, ids)
+	if err != nil {
+		return err
+	}
 	if g.json {
-		return printJSON(g.s.out, p)
+		return printJSON(g.s.out, foundPage{p, redactions})
 	}
 	if len(p.Entries) == 0 {
 		fmt.Fprintln(g.s.out, "No capture fits.")
@@ -99,6 +107,9 @@ func search(ctx context.Context, g *globals, a *app, q catalog.Query) error {
 		if title == "" {
 			title = e.FinalURL
 		}
+		if of, is := redactions[e.ID]; is {
+			title = "(redaction of " + of.String()[:13] + "…) " + title
+		}
 		t.add(timeText(e.Started), string(e.Outcome), e.Site, title, money(e.Price, e.Currency), e.Seller, e.ID.String())
 	}
 	t.print(g.s.out)
@@ -108,9 +119,18 @@ func search(ctx context.Context, g *globals, a *app, q catalog.Query) error {
 	return nil
 }
 
+// foundPage is what `evidence search` tells; Redactions says of which captures
+// others in it are redactions.
+type foundPage struct {
+	catalog.Page
+	Redactions map[capture.ID]capture.ID `json:"redactions"`
+}
+
 // shown is what `evidence show` tells.
 type shown struct {
 	Entry    catalog.Entry      `json:"entry"`
+	Original *capture.ID        `json:"redaction_of,omitempty"`
+	Redacted []capture.ID       `json:"redactions,omitempty"`
 	Objects  []catalog.Artifact `json:"objects"`
 	Sealed   archive.Sealed     `json:"sealed"`
 	Custody  []custodyLine      `json:"custody"`
@@ -160,6 +180,13 @@ func collect(ctx context.Context, a *app, id capture.ID) (shown, error) {
 	}
 	if s.Objects, err = a.catalog.Artifacts(ctx, id); err != nil {
 		return s, err
+	}
+	of, has, err := redactionLine(ctx, a.catalog, id)
+	if err != nil {
+		return s, err
+	}
+	if s.Redacted = has; !of.IsZero() {
+		s.Original = &of
 	}
 	var after *capture.Anchor
 	switch s.Manifest, _, err = arch.Manifest(ctx, id); {
@@ -218,6 +245,12 @@ func (s shown) print(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "%s  %s: %s\n", e.ID, e.Outcome, e.Outcome.Sentence())
+	if s.Original != nil {
+		row("redacted", "a copy of "+s.Original.String()+" with parts withheld")
+	}
+	for _, r := range s.Redacted {
+		row("redaction", r.String())
+	}
 	row("url", e.URL)
 	if e.FinalURL != e.URL {
 		row("final", e.FinalURL)

@@ -23,6 +23,9 @@ type Catalog interface {
 	Get(ctx context.Context, id capture.ID) (catalog.Entry, error)
 	Search(ctx context.Context, q catalog.Query) (catalog.Page, error)
 	Case(ctx context.Context, id string) (catalog.Case, error)
+	Original(ctx context.Context, id capture.ID) (capture.ID, error)
+	Originals(ctx context.Context, ids []capture.ID) (map[capture.ID]capture.ID, error)
+	Redactions(ctx context.Context, original capture.ID) ([]capture.ID, error)
 }
 
 // Log is what is needed of *custody.Log.
@@ -71,6 +74,9 @@ type Request struct {
 	By       string       // a custody actor
 	Purpose  string
 	To       string
+	// Redacted hands over the newest redaction of each capture that has one, in
+	// its place.
+	Redacted bool
 	// Dry looks only: nothing goes on record, and the package says so.
 	Dry bool
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/manifest"
-	"github.com/trawlmark/trawlmark/archive/seal"
 	"github.com/trawlmark/trawlmark/archive/seal/stamp"
 	"github.com/trawlmark/trawlmark/archive/vault"
 )
@@ -42,6 +41,11 @@ func (g *gathering) input(ctx context.Context, q Request) (bundle.Input, error) 
 	entries, err := g.entries(ctx, q)
 	if err != nil {
 		return in, err
+	}
+	if q.Redacted {
+		if entries, err = g.redacted(ctx, entries); err != nil {
+			return in, err
+		}
 	}
 	var ids []capture.ID
 	for _, e := range entries {
@@ -133,7 +137,7 @@ func (g *gathering) capture(ctx context.Context, e catalog.Entry) (bundle.Captur
 	if err != nil {
 		return c, err
 	}
-	if err := g.seal(ctx, &c); err != nil {
+	if c.Proof, c.Stamps, err = g.sealed(ctx, c.ID); err != nil {
 		return c, err
 	}
 	if m.After != nil {
@@ -144,7 +148,12 @@ func (g *gathering) capture(ctx context.Context, e catalog.Entry) (bundle.Captur
 	if c.Events, err = g.events(ctx, custody.Subject{Capture: e.ID}); err != nil {
 		return c, err
 	}
-	c.Others, err = g.others(ctx, e)
+	if c.Others, err = g.others(ctx, e); err != nil {
+		return c, err
+	}
+	if m.Redaction != nil {
+		err = g.original(ctx, &c, m)
+	}
 	return c, err
 }
 
@@ -166,33 +175,6 @@ func (g *gathering) open(_ context.Context, a manifest.Artifact) bundle.Source {
 // whole makes a WARC whole each time it is read.
 func (g *gathering) whole(id capture.ID) bundle.Source {
 	return bundle.Piped(func(ctx context.Context, w io.Writer) error { return g.Whole(ctx, id, w) })
-}
-
-// seal finds the first stamped checkpoint over a capture; while there is none
-// the proof is against the newest one.
-func (g *gathering) seal(ctx context.Context, c *bundle.Capture) error {
-	row, err := g.Log.Find(ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	sealed, err := g.Stamps.Covering(ctx, row.Index)
-	if errors.Is(err, seal.ErrNone) {
-		g.warn("capture %s is not time-stamped: no authority has answered since it was made", c.ID)
-		c.Proof, err = g.Log.Proof(ctx, c.ID)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	for _, st := range sealed.Stamps {
-		chain, err := g.read(ctx, st.Key("pem"), "", 1<<20)
-		if err != nil {
-			return err
-		}
-		c.Stamps = append(c.Stamps, bundle.Stamp{Name: st.Name, Query: st.Query, Response: st.Response, Chain: chain})
-	}
-	c.Proof, err = g.Log.ProofAt(ctx, row.Index, sealed.Checkpoint.Size)
-	return err
 }
 
 // after finds the stamped checkpoint that a manifest names as known. One that
@@ -248,16 +230,8 @@ func (g *gathering) events(ctx context.Context, s custody.Subject) ([]bundle.Eve
 	if err != nil {
 		return nil, err
 	}
-	var waiting []capture.ID
-	for _, r := range rows {
-		if r.Index == custody.Pending {
-			waiting = append(waiting, r.ID)
-		}
-	}
-	if len(waiting) > 0 {
-		if err := g.settle(ctx, waiting); err != nil {
-			return nil, err
-		}
+	if err := g.settleRows(ctx, rows); err != nil {
+		return nil, err
 	}
 	var all []bundle.Event
 	for _, r := range rows {
@@ -272,6 +246,20 @@ func (g *gathering) events(ctx context.Context, s custody.Subject) ([]bundle.Eve
 		all = append(all, e)
 	}
 	return all, nil
+}
+
+// settleRows seals the events that wait for the log.
+func (g *gathering) settleRows(ctx context.Context, rows []custody.Row) error {
+	var waiting []capture.ID
+	for _, r := range rows {
+		if r.Index == custody.Pending {
+			waiting = append(waiting, r.ID)
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	return g.settle(ctx, waiting)
 }
 
 func (g *gathering) event(ctx context.Context, id capture.ID) (bundle.Event, error) {
@@ -292,8 +280,19 @@ func (g *gathering) others(ctx context.Context, e catalog.Entry) ([]bundle.Other
 	if err != nil {
 		return nil, err
 	}
+	ids := make([]capture.ID, len(entries))
+	for i, o := range entries {
+		ids[i] = o.ID
+	}
+	redactions, err := g.Catalog.Originals(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	var all []bundle.Other
 	for _, o := range entries {
+		if _, is := redactions[o.ID]; is && o.ID != e.ID || o.ID == redactions[e.ID] {
+			continue // a redaction is no other look at the listing
+		}
 		all = append(all, bundle.Other{ID: o.ID, Started: o.Started, Outcome: o.Outcome, Reading: reading(o), Manifest: o.Manifest})
 	}
 	slices.SortFunc(all, func(a, b bundle.Other) int { return slices.Compare(a.ID[:], b.ID[:]) })

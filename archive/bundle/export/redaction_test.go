@@ -1,0 +1,172 @@
+package export_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/bundle"
+	"github.com/trawlmark/trawlmark/archive/bundle/export"
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/custody"
+)
+
+// secret is a visit to item 9 that shows a name, in text and in pixels.
+func (w *world) secret(t *testing.T) capture.ID {
+	t.Helper()
+	page := "https://market.example/item/9"
+	html := `<html><title>bag</title><p class="review">by Zoë Quill</p>EUR 12</html>`
+	shot := func(role capture.Role, tile int) *capture.Artifact {
+		m := image.NewNRGBA(image.Rect(0, 0, 50, 50))
+		for i := range m.Pix {
+			m.Pix[i] = 0xff
+		}
+		for x := 10; x < 20; x++ {
+			m.Set(x, 10, color.NRGBA{255, 0, 0, 255})
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		return &capture.Artifact{Role: role, Tile: tile, MediaType: "image/png", URL: page, Taken: w.now, Width: 50, Height: 50, Body: capture.Bytes(b.Bytes())}
+	}
+	text := func(role capture.Role, media, s string) *capture.Artifact {
+		return &capture.Artifact{Role: role, MediaType: media, URL: page, Taken: w.now, Body: capture.Bytes(s)}
+	}
+	c := &capture.Capture{
+		ID: w.ids.New(), URL: page, FinalURL: page, Started: w.now, Finished: w.now.Add(time.Second), After: w.notary.Anchor(t.Context()),
+		Asked: capture.Asked{By: "schedule", Site: "market", PageKind: "listing", ItemID: "9"}, Outcome: capture.Captured,
+		Exchanges: []*capture.Exchange{{
+			ID: w.ids.New(), Via: "http", Kind: "document", Main: true, Started: w.now, Method: "GET", URL: page, Status: 200, Protocol: "http/1.1",
+			ResponseHeader: capture.Header{{Name: "Content-Type", Value: "text/html; charset=utf-8"}}, Body: capture.Bytes(html), Remote: netip.MustParseAddrPort("192.0.2.1:443"),
+		}},
+		Artifacts: []*capture.Artifact{
+			text(capture.RoleHTML, "text/html", html), text(capture.RoleDOM, "text/html", html), text(capture.RoleText, "text/plain", "by Zoë Quill\nEUR 12"),
+			text(capture.RoleReading, "application/json", `{"listing":{"fields":{"title":{"value":"bag"},"seller_name":{"value":"zoë quill"}}}}`),
+			shot(capture.RoleViewport, 0), shot(capture.RoleFullPage, 0),
+		},
+		Environment: capture.Environment{Software: "trawlmark test"}, Clock: capture.Clock{Source: "system"}, Policy: capture.Policy{Robots: "allowed", Render: "always"},
+	}
+	if _, err := w.archive.Ingest(t.Context(), c, archive.Description{Title: "bag", Seller: "Zoë Quill"}); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(time.Minute)
+	return c.ID
+}
+
+// Whatever is in a redacted package, however it is packed, holds nothing of
+// what was hidden.
+func TestARedactedPackageHoldsNothingOfWhatWasHidden(t *testing.T) {
+	w := newWorld(t)
+	first := w.secret(t) // its readings would tell in the comparison
+	id := w.secret(t)
+	if err := w.archive.Note(t.Context(), custody.Viewed, "person:bob", custody.Subject{Capture: id}, map[string]string{"reason": "Zoë Quill complained"}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.archive.Redact(t.Context(), archive.Redaction{
+		Capture: id, Reason: "a third party", Boxes: []archive.Box{{X: 5, Y: 5, W: 20, H: 20}}, Remove: []archive.Removal{{Kind: "text", What: "Zoë Quill", Why: "a reviewer"}},
+	}, "person:ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.archive.StoreRedaction(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	for name, q := range map[string]export.Request{
+		"in its place": {Captures: []capture.ID{id}, Redacted: true, By: "person:ann"}, "by its id": {Captures: []capture.ID{r.ID}, By: "person:ann"},
+	} {
+		b, s := w.export(t, q)
+		if report := w.verify(t, b); report.Status() != bundle.Pass || report.Captures[0].Redaction == nil || report.Captures[0].Redaction.Original != id {
+			t.Fatalf("%s: %s: %+v", name, report.Status(), report.Failed())
+		}
+		if len(s.Captures) != 1 || s.Captures[0] != r.ID {
+			t.Errorf("%s: %v", name, s.Captures)
+		}
+		nothing(t, name, b, []string{"Zoë", "Zo\\u00eb", "Zo&euml;", "Quill", "quill", "QUILL"})
+		if !bytes.Contains(b, []byte(first.String())) || !bytes.Contains(b, []byte("not shown, because somebody wrote in them")) {
+			t.Errorf("%s: the other capture, or that an event is withheld, is not told", name)
+		}
+	}
+	_, s := w.export(t, export.Request{Captures: []capture.ID{first, r.ID}, Redacted: true, By: "person:ann"})
+	if len(s.Captures) != 2 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "handed over whole") {
+		t.Errorf("%v, %q", s.Captures, s.Warnings)
+	}
+}
+
+// nothing unpacks a package to its last layer and looks for texts and pixels.
+func nothing(t *testing.T, name string, b []byte, secrets []string) {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File {
+		in, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(in)
+		in.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		look := [][]byte{data}
+		if strings.HasSuffix(f.Name, ".wacz") {
+			nothing(t, name+": "+f.Name, data, secrets)
+		}
+		if strings.HasSuffix(f.Name, ".gz") {
+			g, err := gzip.NewReader(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := io.ReadAll(g) // member by member
+			if err != nil {
+				t.Fatal(err)
+			}
+			look = append(look, plain)
+			for rest := plain; ; { // and the images in it
+				_, after, ok := bytes.Cut(rest, []byte("\x89PNG"))
+				if !ok {
+					break
+				}
+				pixels(t, name+": "+f.Name, append([]byte("\x89PNG"), after...))
+				rest = after
+			}
+		}
+		for _, d := range look {
+			for _, s := range secrets {
+				if bytes.Contains(d, []byte(s)) {
+					t.Errorf("%s: %s holds %q", name, f.Name, s)
+				}
+			}
+		}
+		if strings.HasSuffix(f.Name, ".png") {
+			pixels(t, name+": "+f.Name, data)
+		}
+	}
+}
+
+func pixels(t *testing.T, name string, b []byte) {
+	t.Helper()
+	m, err := png.Decode(bytes.NewReader(b))
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	for y := range m.Bounds().Dy() {
+		for x := range m.Bounds().Dx() {
+			if r, g, _, _ := m.At(x, y).RGBA(); r == 0xffff && g == 0 {
+				t.Fatalf("%s shows a hidden pixel at %d,%d", name, x, y)
+			}
+		}
+	}
+}
