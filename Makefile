@@ -46,8 +46,8 @@ soak: ## a fleet at work for SOAK (1h): nothing grows, nothing piles up
 	@deploy/setup.sh test
 	TRAWLMARK_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 48h -run 'TestFleetSoak' ./cmd/trawlmark
 
-truth: ## reading of real saved pages against their truth, a table per site and field
-	$(GO) test -count=1 -v -run 'TestTruth' ./crawler/site ./crawler/listing
+truth: ## reading of real saved pages against their truth, a table per site and field (PAGES=folder: of your own)
+	TRAWLMARK_PAGES=$(PAGES) $(GO) test -count=1 -v -run 'TestTruth' ./crawler/site ./crawler/listing
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz test for FUZZTIME (30s) each
