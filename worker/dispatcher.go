@@ -24,8 +24,9 @@ type DispatcherConfig struct {
 	Tick time.Duration
 	// Reconcile is how often lost jobs are put back. Default 5 s.
 	Reconcile time.Duration
-	// MaxQueued bounds the tickets that no worker has taken yet: more would
-	// only wait, and be sent again when they waited too long. Default 64.
+	// MaxQueued bounds the tickets of a pool that no worker has taken yet: more
+	// would only wait, and be sent again when they waited too long. A pool that
+	// takes them slowly gets fewer. Default 64.
 	MaxQueued int
 }
 
@@ -45,6 +46,8 @@ func (c DispatcherConfig) withDefaults() DispatcherConfig {
 // Queue carries tickets. *task.Client is one.
 type Queue interface {
 	Enqueue(ctx context.Context, t task.Ticket, pool string) error
+	// Depth tells how many tickets of a pool wait, and for how long.
+	Depth(ctx context.Context, pool string) (task.Depth, error)
 }
 
 // Slots hands out the times at which a lane may be asked. *lane.Limiter is one.
@@ -77,15 +80,17 @@ type Dispatcher struct {
 	share lane.Share
 	turns *turns
 	rests *rests
+	rooms *rooms
 	round int
 }
 
 // NewDispatcher makes a Dispatcher. roster says which lanes are its own when
 // there are several; nil: all are.
 func NewDispatcher(cfg DispatcherConfig, l *ledger.Ledger, q Queue, s Slots, roster Roster, sites *site.Set, log *slog.Logger) *Dispatcher {
+	cfg = cfg.withDefaults()
 	return &Dispatcher{
-		cfg: cfg.withDefaults(), ledger: l, queue: q, slots: s, roster: roster, sites: sites, log: log,
-		turns: newTurns(), rests: newRests(l.Now),
+		cfg: cfg, ledger: l, queue: q, slots: s, roster: roster, sites: sites, log: log,
+		turns: newTurns(), rests: newRests(l.Now), rooms: newRooms(cfg.MaxQueued),
 	}
 }
 
@@ -224,8 +229,7 @@ func Seeds(sites *site.Set, w ledger.Watch) (jobs []ledger.Work, problems []erro
 // handOut sends tickets for ready jobs, each lane no faster than it allows.
 // Lanes take turns, so that a long one does not keep the others waiting.
 func (d *Dispatcher) handOut(ctx context.Context) error {
-	room, err := d.room(ctx)
-	if err != nil || room <= 0 {
+	if err := d.measureRooms(ctx); err != nil {
 		return err
 	}
 	all, err := d.ledger.ReadyLanes(ctx, d.ledger.Now())
@@ -244,10 +248,9 @@ func (d *Dispatcher) handOut(ctx context.Context) error {
 		d.round++
 		lanes = append(lanes[d.round%n:], lanes[:d.round%n]...)
 	}
-	for room > 0 && len(lanes) > 0 {
-		n := min(len(lanes), room, batch)
+	for len(lanes) > 0 {
+		n := min(len(lanes), batch)
 		sent, err := d.some(ctx, lanes[:n])
-		room -= len(sent)
 		if err != nil {
 			return err
 		}
@@ -272,11 +275,15 @@ type offer struct {
 
 // some hands out one job of each of some lanes, and tells which had one.
 func (d *Dispatcher) some(ctx context.Context, lanes []string) (sent []string, err error) {
+	full := d.rooms.full()
+	if len(full) == len(task.Pools()) {
+		return nil, nil
+	}
 	offers := make([]*offer, len(lanes))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(looking)
 	for i, name := range lanes {
-		g.Go(func() (err error) { offers[i], err = d.next(gctx, name); return err })
+		g.Go(func() (err error) { offers[i], err = d.next(gctx, name, full); return err })
 	}
 	failed := g.Wait() // what got a slot is dispatched all the same
 	byID := map[capture.ID]*offer{}
@@ -289,9 +296,7 @@ func (d *Dispatcher) some(ctx context.Context, lanes []string) (sent []string, e
 	}
 	slices.SortFunc(ids, func(a, b capture.ID) int { return strings.Compare(a.String(), b.String()) }) // one order for all: no deadlock
 	fences, err := d.ledger.DispatchAll(ctx, ids, d.ledger.Now())
-	if err != nil {
-		return nil, errors.Join(failed, err)
-	}
+	failed = errors.Join(failed, err)
 	for _, f := range fences {
 		o := byID[f.Job]
 		delete(byID, f.Job)
@@ -301,34 +306,39 @@ func (d *Dispatcher) some(ctx context.Context, lanes []string) (sent []string, e
 		err := d.sendAt(ctx, task.Ticket{Job: f.Job, Epoch: f.Epoch}, o.job.Pool, o.slot.Wait-time.Since(o.at))
 		failed = errors.Join(failed, err)
 	}
-	for _, o := range byID { // another dispatcher was faster
+	for _, o := range byID { // another dispatcher was faster, or the ledger is away
+		d.rooms.back(o.job.Pool)
 		failed = errors.Join(failed, d.slots.GiveBack(ctx, o.slot))
 	}
 	return sent, failed
 }
 
-// room is how many tickets may be sent now.
-func (d *Dispatcher) room(ctx context.Context) (int, error) {
-	counts, err := d.ledger.Counts(ctx, capture.ID{})
-	room := d.cfg.MaxQueued
-	for _, states := range counts {
-		room -= states[ledger.Dispatched]
-	}
-	return room, err
-}
-
-// next gives a job of a lane with its slot; nil when it has none now.
-func (d *Dispatcher) next(ctx context.Context, name string) (*offer, error) {
-	ready, err := d.ledger.ReadyByWatch(ctx, d.ledger.Now(), name)
-	if err != nil || len(ready) == 0 {
+// next gives a job of a lane with its slot; nil when it has none now. Jobs of
+// pools that are full are passed over.
+func (d *Dispatcher) next(ctx context.Context, name string, full []string) (*offer, error) {
+	ready, err := d.ledger.ReadyByWatch(ctx, d.ledger.Now(), name, full...)
+	if err != nil {
 		return nil, err
 	}
-	o := &offer{job: d.turns.pick(name, ready)}
+	if len(ready) == 0 {
+		if len(full) > 0 { // it may have many jobs that were all looked at
+			d.rests.rest(name, 2*d.cfg.Tick)
+		}
+		return nil, nil
+	}
+	job := d.choose(name, ready)
+	if job == nil {
+		return nil, nil
+	}
+	o := &offer{job: *job}
 	if name == "" {
 		return o, nil
 	}
-	o.slot, err = d.slots.Reserve(ctx, name, d.params(o.job))
-	o.at = time.Now() // after the answer: a ticket that is early waits in a worker's slot
+	if o.slot, err = d.slots.Reserve(ctx, name, d.params(o.job)); err == nil {
+		o.at = time.Now() // after the answer: a ticket that is early waits in a worker's slot
+		return o, nil
+	}
+	d.rooms.back(o.job.Pool)
 	var closed *lane.Closed
 	switch {
 	case errors.As(err, &closed):
@@ -336,20 +346,20 @@ func (d *Dispatcher) next(ctx context.Context, name string) (*offer, error) {
 		d.rests.rest(name, min(max(closed.Wait, 0), time.Second))
 		return nil, nil
 	case errors.Is(err, lane.ErrNotYet):
-		d.rests.rest(name, o.slot.Wait-2*d.cfg.Tick)
+		d.rests.rest(name, o.slot.Wait-d.ahead())
 		return nil, nil
-	case err != nil:
-		return nil, err // fail closed: without the limiter nothing goes out
 	}
-	return o, nil
+	return nil, err // fail closed: without the limiter nothing goes out
 }
 
 // sendAt sends a ticket when its slot comes. Only the dispatcher waits.
 func (d *Dispatcher) sendAt(ctx context.Context, t task.Ticket, pool string, wait time.Duration) error {
 	if wait <= 0 {
+		defer d.rooms.sent(pool)
 		return d.queue.Enqueue(ctx, t, pool)
 	}
 	time.AfterFunc(wait, func() {
+		defer d.rooms.sent(pool)
 		if err := d.queue.Enqueue(ctx, t, pool); err != nil && ctx.Err() == nil {
 			d.log.Warn("a ticket could not be sent; its job is put back when its lease ends", "job", t.Job.String(), "error", err)
 		}
@@ -357,11 +367,14 @@ func (d *Dispatcher) sendAt(ctx context.Context, t task.Ticket, pool string, wai
 	return nil
 }
 
-// params are the politeness of the site that a job visits. A slot may be taken
-// up to two ticks ahead, so that none is missed between two looks.
+// ahead is how long before it comes a slot may be taken: a dispatcher that is
+// late by a tick or two on a busy machine misses none.
+func (d *Dispatcher) ahead() time.Duration { return 3 * d.cfg.Tick }
+
+// params are the politeness of the site that a job visits.
 func (d *Dispatcher) params(j ledger.Job) lane.Params {
 	p := Politeness(d.sites, j.URL)
-	p.MaxWait = 2 * d.cfg.Tick
+	p.MaxWait = d.ahead()
 	return p
 }
 

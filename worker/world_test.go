@@ -122,7 +122,7 @@ func (w *world) visitor() *worker.Visitor {
 		w.t.Fatal(err)
 	}
 	v, err := worker.NewVisitor(worker.Config{
-		Name: "test", Heartbeat: 50 * time.Millisecond, StoreFor: 100 * time.Millisecond,
+		Name: "test", Heartbeat: 50 * time.Millisecond,
 	}, worker.VisitorDeps{
 		Ledger: w.ledger, Crawler: w.crawl, Archive: a, Anchors: noAnchor{}, Lanes: w.lanes, Sites: w.sites, IDs: w.ids,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
@@ -184,6 +184,8 @@ func (w *world) captures() int {
 	}
 	return len(p.Entries)
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 type noAnchor struct{}
 
@@ -298,6 +300,7 @@ type fakeQueue struct {
 	mu      sync.Mutex
 	tickets []task.Ticket
 	pools   []string
+	oldest  time.Duration // how long they wait
 	err     error
 }
 
@@ -310,6 +313,28 @@ func (f *fakeQueue) Enqueue(_ context.Context, t task.Ticket, pool string) error
 	f.tickets = append(f.tickets, t)
 	f.pools = append(f.pools, pool)
 	return nil
+}
+
+// Depth is of a queue whose tickets nobody takes.
+func (f *fakeQueue) Depth(_ context.Context, pool string) (task.Depth, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := task.Depth{Pool: pool, Oldest: f.oldest}
+	for _, p := range f.pools {
+		if p == pool {
+			d.Waiting++
+		}
+	}
+	return d, f.err
+}
+
+// taken makes workers of all tickets' pools take them at once.
+func (f *fakeQueue) taken() []task.Ticket {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := f.tickets
+	f.tickets, f.pools, f.oldest = nil, nil, 0
+	return all
 }
 
 func (f *fakeQueue) sent() []task.Ticket {

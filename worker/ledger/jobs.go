@@ -61,8 +61,16 @@ func (l *Ledger) Ready(ctx context.Context, now time.Time, lane string, limit in
 
 // ReadyByWatch gives the job to dispatch next of every watch that has one on a
 // lane, the highest priority first: who dispatches lets the watches of one
-// priority take turns. Work of no watch counts as one watch's.
-func (l *Ledger) ReadyByWatch(ctx context.Context, now time.Time, lane string) ([]Job, error) {
+// priority take turns. Work of no watch counts as one watch's. Jobs of the full
+// pools are passed over, which costs a step for each.
+func (l *Ledger) ReadyByWatch(ctx context.Context, now time.Time, lane string, full ...string) ([]Job, error) {
+	args, passed := []any{sqldb.Text(lane), sqldb.Micros(now)}, ""
+	if len(full) > 0 {
+		passed = ` AND j.pool NOT IN (` + placeholders(3, len(full)) + `)`
+		for _, p := range full {
+			args = append(args, p)
+		}
+	}
 	// In two steps: in one, PostgreSQL reads all of a table that it thinks small.
 	ids, err := all(ctx, l.db, func(s scanner) (id any, err error) { var v string; err = s.Scan(&v); return v, err }, `
 		WITH RECURSIVE each (watch) AS (
@@ -72,8 +80,8 @@ func (l *Ledger) ReadyByWatch(ctx context.Context, now time.Time, lane string) (
 			FROM each WHERE each.watch IS NOT NULL
 		)
 		SELECT COALESCE((SELECT j.id FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id = each.watch
-			AND j.ready_at <= $2 ORDER BY j.priority DESC, j.ready_at, j.id LIMIT 1), '') FROM each
-		WHERE each.watch IS NOT NULL LIMIT 1000`, sqldb.Text(lane), sqldb.Micros(now))
+			AND j.ready_at <= $2`+passed+` ORDER BY j.priority DESC, j.ready_at, j.id LIMIT 1), '') FROM each
+		WHERE each.watch IS NOT NULL LIMIT 1000`, args...)
 	ids = slices.DeleteFunc(ids, func(id any) bool { return id == "" })
 	if err != nil || len(ids) == 0 {
 		return nil, err
@@ -82,17 +90,27 @@ func (l *Ledger) ReadyByWatch(ctx context.Context, now time.Time, lane string) (
 		ORDER BY priority DESC, ready_at, id`, ids...)
 }
 
+// Waiting counts the jobs of each pool that are dispatched and that no worker
+// has taken yet.
+func (l *Ledger) Waiting(ctx context.Context) (map[string]int, error) {
+	return l.leased(ctx, `SELECT pool, COUNT(*) FROM jobs WHERE lease_until > 0 AND state = 'dispatched' GROUP BY pool`)
+}
+
 // InFlight counts the jobs of each lane that are dispatched or running.
 func (l *Ledger) InFlight(ctx context.Context) (map[string]int, error) {
+	return l.leased(ctx, `SELECT lane, COUNT(*) FROM jobs WHERE lease_until > 0 GROUP BY lane`)
+}
+
+// leased runs a query that counts jobs with a lease by a name.
+func (l *Ledger) leased(ctx context.Context, query string) (map[string]int, error) {
 	type row struct {
-		lane string
+		name string
 		n    int
 	}
-	rows, err := all(ctx, l.db, func(s scanner) (r row, err error) { return r, s.Scan(&r.lane, &r.n) },
-		`SELECT lane, COUNT(*) FROM jobs WHERE lease_until > 0 GROUP BY lane`)
+	rows, err := all(ctx, l.db, func(s scanner) (r row, err error) { return r, s.Scan(&r.name, &r.n) }, query)
 	m := make(map[string]int, len(rows))
 	for _, r := range rows {
-		m[r.lane] = r.n
+		m[r.name] = r.n
 	}
 	return m, err
 }

@@ -53,6 +53,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"ReadyLanes":   func() error { _, err := w.ReadyLanes(ctx, now); return err },
 		"Ready":        func() error { _, err := w.Ready(ctx, now, "lane10", 10); return err },
 		"ReadyByWatch": func() error { _, err := w.ReadyByWatch(ctx, now, "lane10"); return err },
+		"Waiting":      func() error { _, err := w.Waiting(ctx); return err },
 		"Reconcile":    func() error { _, err := w.Reconcile(ctx, now); return err },
 		"InFlight":     func() error { _, err := w.InFlight(ctx); return err },
 		"Jobs":         func() error { _, err := w.Jobs(ctx, ledger.JobFilter{}); return err },
