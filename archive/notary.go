@@ -3,7 +3,10 @@ package archive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -18,6 +21,7 @@ type Notary struct {
 	custody *custody.Log
 	sealer  *seal.Sealer
 	log     *slog.Logger
+	tending atomic.Bool
 }
 
 // NewNotary makes a notary of a log.
@@ -40,11 +44,19 @@ func (n *Notary) Seal(ctx context.Context) (custody.Checkpoint, error) {
 	return c, err
 }
 
-// Run seals at once and then every so often, until ctx ends.
+// tendEvery is how often the seals are tended, and at once when stamps rest on
+// certificates that were not seen before.
+const tendEvery = time.Hour
+
+// Run seals at once and then every so often, until ctx ends. Beside that it
+// tends the seals (Tend), which may take long or fail without delaying any.
 func (n *Notary) Run(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	trouble := ""
+	var tended time.Time // monotonic: how long ago, whatever the wall clock says
 	for {
 		_, err := n.Seal(ctx)
 		if ctx.Err() != nil {
@@ -58,12 +70,64 @@ func (n *Notary) Run(ctx context.Context, every time.Duration) error {
 			}
 			trouble = now
 		}
+		if n.sealer.NewChains() || tended.IsZero() || time.Since(tended) >= tendEvery {
+			if n.tending.CompareAndSwap(false, true) {
+				tended = time.Now()
+				beside.Go(func() {
+					defer n.tending.Store(false)
+					n.tend(ctx)
+				})
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 	}
+}
+
+func (n *Notary) tend(ctx context.Context) {
+	if _, err := n.Tend(ctx); err != nil && ctx.Err() == nil {
+		n.log.Warn("the seals could not be tended in full; it is tried again within the hour", "error", err)
+	}
+}
+
+// Tended is what Tend did.
+type Tended struct {
+	Renewed    int       // checkpoints whose stamps were renewed
+	Late       int       // checkpoints whose stamps had ended unrenewed
+	Ends       time.Time // of the first chain that was to be renewed; zero when none was
+	Revocation int       // new files of revocation data
+}
+
+// Tend does for the seals what need not be done every minute: renews stamps
+// before their certificates end, fetches what is said of revoked certificates,
+// and records how far the clocks are apart. What fails is in the error, and
+// keeps nothing else from being done. Only renewing needs the sequencer's
+// lock, for one list at a time; custody.ErrBusy when another process has it.
+func (n *Notary) Tend(ctx context.Context) (Tended, error) {
+	var t Tended
+	var errs []error
+	for more := true; more; {
+		more = false // unless something was done
+		err := n.custody.Alone(ctx, func(ctx context.Context) error {
+			r, err := n.sealer.Renew(ctx)
+			t.Renewed, t.Late, more = t.Renewed+r.Stamped, t.Late+r.Late, r.More
+			if t.Ends.IsZero() {
+				t.Ends = r.Until
+			}
+			return err
+		})
+		if err != nil && len(errs) < 10 {
+			errs = append(errs, err)
+		}
+	}
+	var err error
+	if t.Revocation, err = n.sealer.FetchRevocation(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("revocation of the authorities' certificates: %w", err))
+	}
+	return t, errors.Join(append(errs, n.sealer.RecordClock(ctx))...)
 }
 
 func errorText(err error) string {

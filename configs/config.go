@@ -97,14 +97,26 @@ type Retention struct {
 // Custody is the append-only log.
 type Custody struct {
 	Origin string   `yaml:"origin"`
+	Key    string   `yaml:"key"` // file; "" for keys/custody.key in the data folder
 	Every  Duration `yaml:"every"`
 }
 
 // Seal is who stamps the log's checkpoints.
 type Seal struct {
-	TSAs    []TSA    `yaml:"tsas"`
-	MaxSkew Duration `yaml:"max_skew"`
-	Timeout Duration `yaml:"timeout"`
+	TSAs        []TSA       `yaml:"tsas"`
+	Former      []FormerTSA `yaml:"former"`
+	MaxSkew     Duration    `yaml:"max_skew"`
+	Timeout     Duration    `yaml:"timeout"`
+	RenewBefore Duration    `yaml:"renew_before"`
+	Weak        []string    `yaml:"weak"`
+	Revocation  bool        `yaml:"revocation"`
+}
+
+// FormerTSA is an authority that is not asked any more, but whose stamps count.
+type FormerTSA struct {
+	Name  string `yaml:"name"`
+	Roots string `yaml:"roots"`     // PEM file
+	Chain string `yaml:"untrusted"` // PEM file of intermediates, optional
 }
 
 // TSA is one time-stamping authority.

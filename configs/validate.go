@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -116,6 +117,21 @@ func (c *Config) validatePlaces() error {
 			errs = append(errs, c.fault("seal.tsas", "entry %d needs name and roots (a PEM file of the authority's root certificates)", i+1))
 		}
 	}
+	asked := map[string]bool{}
+	for _, t := range c.Seal.TSAs {
+		asked[t.Name] = true
+	}
+	for i, t := range c.Seal.Former {
+		if t.Name == "" || t.Roots == "" || asked[t.Name] {
+			errs = append(errs, c.fault("seal.former", "entry %d needs a name that none of seal.tsas has, the one it had there, and roots (a PEM file)", i+1))
+		}
+		asked[t.Name] = true
+	}
+	for _, name := range c.Seal.Weak {
+		if !signatureAlgorithm(name) {
+			errs = append(errs, c.fault("seal.weak", "%q is no signature algorithm; they are named like SHA256-RSA or ECDSA-SHA256", name))
+		}
+	}
 	if c.Score.URL != "" {
 		if u, err := url.Parse(c.Score.URL); err != nil || u.Host == "" {
 			errs = append(errs, c.fault("score.url", "%q is not a URL", c.Score.URL))
@@ -136,6 +152,7 @@ func (c *Config) validateTimes() error {
 	between("retention.finding", c.Retention.Finding, time.Minute, 36500*day)
 	between("custody.every", c.Custody.Every, time.Second, day)
 	between("seal.max_skew", c.Seal.MaxSkew, time.Second, day)
+	between("seal.renew_before", c.Seal.RenewBefore, time.Hour, 3650*day)
 	between("seal.timeout", c.Seal.Timeout, time.Second, 10*time.Minute)
 	between("crawler.deadline", c.Crawler.Deadline, 5*time.Second, time.Hour)
 	between("chrome.recycle_age", c.Chrome.RecycleAge, time.Minute, day)
@@ -213,4 +230,14 @@ func (c *Config) validateConnections() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// signatureAlgorithm reports whether crypto/x509 knows an algorithm of a name.
+func signatureAlgorithm(name string) bool {
+	for a := x509.MD2WithRSA; a <= x509.PureEd25519; a++ {
+		if a.String() == name {
+			return true
+		}
+	}
+	return false
 }

@@ -252,3 +252,15 @@ func (l *Log) get(ctx context.Context, key string, limit int64) ([]byte, error) 
 	}
 	return b, nil
 }
+
+// Alone runs f as the only one of all processes of this log that sequences or
+// runs f; ErrBusy when another one does. f should take seconds: nothing is
+// sealed meanwhile.
+func (l *Log) Alone(ctx context.Context, f func(context.Context) error) error {
+	unlock, err := l.cfg.Store.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return f(ctx)
+}

@@ -51,8 +51,19 @@ func (s *Sealer) register(ctx context.Context, st Stamp) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.registered[key] = true
+	s.registered[key], s.news = true, true
 	return nil
+}
+
+// NewChains reports whether stamps were kept, since it was asked last, of
+// chains that this process had not seen before: their revocation is to be
+// asked about.
+func (s *Sealer) NewChains() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := s.news
+	s.news = false
+	return news
 }
 
 // Chains lists the chains of all stamps that were ever kept, of each authority

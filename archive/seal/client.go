@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,6 +100,19 @@ func (c *Client) Validate() error {
 		seen[t.Name] = true
 	}
 	return nil
+}
+
+// Roots are the pinned roots of authorities, each once.
+func Roots(tsas []TSA) []*x509.Certificate {
+	var all []*x509.Certificate
+	for _, t := range tsas {
+		for _, r := range t.Roots {
+			if !slices.ContainsFunc(all, r.Equal) {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
 }
 
 func (t TSA) validate() error {

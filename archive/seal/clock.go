@@ -87,14 +87,13 @@ const (
 )
 
 // RecordClock keeps the readings since the last call in the vault: what shows,
-// years later, how right the clock of that day was. host names the machine.
-// Without readings it does nothing.
-func (s *Sealer) RecordClock(ctx context.Context, host string) error {
+// years later, how right the clock of that day was. Without readings it does nothing.
+func (s *Sealer) RecordClock(ctx context.Context) error {
 	all := s.Clock()
 	if len(all) == 0 {
 		return nil
 	}
-	b, err := json.Marshal(clockFile{clockLabel, host, all})
+	b, err := json.Marshal(clockFile{clockLabel, s.cfg.Host, all})
 	if err != nil {
 		return err
 	}

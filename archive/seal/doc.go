@@ -12,4 +12,8 @@
 //     is known (Sealer.Status), asked for again, and never made up.
 //   - A stamp is stored whole, as it came, with the question and the chain, and
 //     is never replaced. The .tsr is written last: where it is, all is.
+//   - A stamp whose certificate was revoked does not count, by what is kept of
+//     that; asking about it delays and fails no seal (SPEC.md, "Revocation").
+//   - Before its certificates end a stamp is stamped once more, with others, by
+//     whatever lasts longer (SPEC.md, "Renewal").
 package seal

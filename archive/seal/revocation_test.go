@@ -257,10 +257,10 @@ func TestClock(t *testing.T) {
 	}
 	from := w.now.Add(-time.Hour)
 	w.at(w.now.Add(time.Hour))
-	if err := s.RecordClock(ctx, "host-1"); err != nil {
+	if err := s.RecordClock(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.RecordClock(ctx, "host-1"); err != nil || len(s.Clock()) != 0 {
+	if err := s.RecordClock(ctx); err != nil || len(s.Clock()) != 0 {
 		t.Fatalf("%v, %v", s.Clock(), err)
 	}
 	got, err := w.sealer().Clocks(ctx, from, w.now, 100)

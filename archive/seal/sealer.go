@@ -58,6 +58,8 @@ type Config struct {
 	// as x509.SignatureAlgorithm names them ("SHA256-RSA"): stamps that rest on
 	// them are renewed now.
 	Weak []string
+	// Host names this machine in what is recorded of its clock.
+	Host string
 	Now  func() time.Time
 	Log  *slog.Logger
 }
@@ -125,6 +127,7 @@ type Sealer struct {
 	status     map[string]*Status
 	newest     sighting
 	registered map[string]bool // chains known to be kept, by key
+	news       bool            // there are some since NewChains
 	listed     map[string]listing
 	parsed     map[string]stamp.Statements
 	asked      map[string]time.Time // when a chain was last asked about, by key

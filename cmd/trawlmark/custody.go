@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,8 +16,8 @@ import (
 )
 
 func custodyCommand(g *globals) *cobra.Command {
-	c := &cobra.Command{Use: "custody", Short: "Look after the append-only log: seal, monitor, rotate its key"}
-	c.AddCommand(custodySeal(g), custodyMonitor(g), custodyRotate(g), custodyRetire(g))
+	c := &cobra.Command{Use: "custody", Short: "Look after the append-only log: seal, renew, monitor, rotate its key"}
+	c.AddCommand(custodySeal(g), custodyRenew(g), custodyMonitor(g), custodyRotate(g), custodyRetire(g))
 	return c
 }
 
@@ -41,6 +40,32 @@ func custodySeal(g *globals) *cobra.Command {
 				}
 				fmt.Fprintf(g.s.out, "%s: %d entries, root %s, stamped\n", p.Origin, p.Size, p.Root)
 				return nil
+			})
+		},
+	}
+}
+
+func custodyRenew(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "renew", Short: "Renew time stamps whose certificates end soon, and ask about revoked ones, now", Args: cobra.NoArgs,
+		Long: `Renew has stamps stamped once more whose certificates end within seal.renew_before,
+or rest on an algorithm of seal.weak; fetches what is said of the authorities'
+certificates (revocation lists, OCSP); and records how far the clocks are apart.
+The dispatcher does the same every hour. Doing it twice is harmless. The exit code
+is 1 when something could not be done, or stamps ended before anybody renewed them.`,
+		Example: "  trawlmark custody renew",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.with(func(a *app) error {
+				n, err := a.openNotary(c.Context())
+				if err != nil {
+					return err
+				}
+				t, err := n.Tend(c.Context())
+				if g.json {
+					return errors.Join(printJSON(g.s.out, map[string]any{"renewed": t.Renewed, "late": t.Late, "revocation_files": t.Revocation}), err)
+				}
+				fmt.Fprintf(g.s.out, "%d checkpoints renewed, %d ended before they were; %d new files of revocation data\n", t.Renewed, t.Late, t.Revocation)
+				return err
 			})
 		},
 	}
@@ -177,8 +202,6 @@ func custodyRetire(g *globals) *cobra.Command {
 		},
 	}
 }
-
-func (a *app) keyFile() string { return filepath.Join(a.cfg.DataDir, "keys", "custody.key") }
 
 // formerKeys are the public keys of the log that a rotation retired.
 func (a *app) formerKeys() ([]string, error) {
