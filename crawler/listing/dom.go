@@ -9,7 +9,7 @@ import (
 )
 
 // commonDecoy are the names that shops give to parts with other products.
-var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|similar|upsell\w*|cross-?sells?|also-?(?:viewed|bought|like\w*)|you-?may-?(?:also-?)?like|carousel|recently-?viewed|sponsored|frequently|bundles?|mini-?cart|cart-?drawer|more-?from|other-?items|suggest\w*|compar(?:e|ison)|bulk-?\w*)(?:$|[-_\s])|recommendation|relatedProduct|similarItems|alsoBought|recentlyViewed`)
+var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|similar|upsell\w*|cross-?sells?|also-?(?:viewed|bought|like\w*)|you-?may-?(?:also-?)?like|carousel|recently-?viewed|sponsored|frequently|bundles?|mini-?cart|cart-?drawer|more-?from|other-?items|suggest\w*|compar(?:e|ison)|bulk-?\w*|fbt|sims|bought-?together|popover-?preload)(?:$|[-_\s])|recommendation|relatedProduct|similarItems|alsoBought|recentlyViewed`)
 
 // notPrice are the names of elements that hold a price which is not the one
 // asked for now.
@@ -24,7 +24,7 @@ type nameFlags struct{ decoy, price, notPrice, strike bool }
 // Words without which the expressions cannot match: looking for them first is
 // ten times cheaper.
 var (
-	decoyWords = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest", "compar", "bulk"}
+	decoyWords = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest", "compar", "bulk", "fbt", "sims", "together", "popover"}
 	priceWords = []string{"price", "preis", "prix", "precio", "prezzo", "preco", "cena", "amount"}
 )
 
@@ -363,10 +363,29 @@ func PriceIn(n *html.Node) string {
 		}
 	}
 	if TextLen(n, 120) > 100 { // $ and 12.99 in elements of their own
-		return ""
+		return namedPrice(n)
 	}
 	if money, err := ParsePrice(Text(n), Hint{Alone: true}); err == nil && money.Symbol != "" {
 		return Text(n)
+	}
+	return ""
+}
+
+// namedPrice looks for the element that is named after the price, where amount
+// and currency stand in elements of their own inside a larger box.
+func namedPrice(n *html.Node) string {
+	looked := 0
+	for m := range n.Descendants() {
+		if m.Type != html.ElementNode || looked > 400 {
+			continue
+		}
+		looked++
+		if name := strings.ToLower(classes(m)); !containsAny(name, priceWords) || TextLen(m, 60) > 40 {
+			continue
+		}
+		if money, err := ParsePrice(Text(m), Hint{Alone: true}); err == nil && money.Symbol != "" {
+			return Text(m)
+		}
 	}
 	return ""
 }

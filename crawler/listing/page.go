@@ -13,6 +13,9 @@ import (
 func (d *Document) Products(ctx Context) (one, many bool) {
 	top, listed := d.ldProducts()
 	if p := d.ldProduct(ctx); p != nil {
+		if sellsMany(p) {
+			return false, true
+		}
 		if p.get("offers") != nil || d.isTitle(p.get("name").scalar()) {
 			return true, false
 		}
@@ -31,8 +34,36 @@ func (d *Document) Products(ctx Context) (one, many bool) {
 	return false, many || len(top) > 1 || listed > 1
 }
 
+// sellsMany reports a "product" that is a category: classified advertisers
+// write one whose offers each have a page of their own.
+func sellsMany(p *Tree) bool { return len(offerPages(p)) >= 5 }
+
+// offerPages gives the different addresses of a product's offers.
+func offerPages(p *Tree) []string {
+	var pages []string
+	seen := map[string]bool{}
+	for _, o := range p.get("offers").items() {
+		for _, one := range o.get("offers").items() {
+			if u := one.get("url").scalar(); u != "" && !seen[u] && len(pages) < maxFound {
+				seen[u] = true
+				pages = append(pages, u)
+			}
+		}
+	}
+	return pages
+}
+
 // ListURLs gives the addresses that the page's JSON-LD lists, as written.
-func (d *Document) ListURLs() []string { return d.ldListURLs() }
+func (d *Document) ListURLs() []string {
+	out := d.ldListURLs()
+	top, _ := d.ldProducts()
+	for _, p := range top {
+		if pages := offerPages(p); len(pages) >= 5 {
+			out = append(out, pages...)
+		}
+	}
+	return out
+}
 
 // NextLinks gives the addresses of rel=next, as written.
 func (d *Document) NextLinks() []string {

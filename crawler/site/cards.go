@@ -22,11 +22,11 @@ const (
 // largest group of links of one shape, each in a box of its own with a price.
 func (f *linkFinder) shelf() {
 	wanted := f.p.match.Kind == KindSearch || f.p.match.Kind == KindOther && f.p.asked.Kind == KindSearch
-	if !f.p.match.Site.Generic || !wanted || f.count >= minCards {
+	if !f.p.match.Site.Generic || !wanted {
 		return
 	}
 	best := f.p.shelf()
-	if distinct(best) < minCards {
+	if distinct(best) < max(minCards, 2*f.count) {
 		return
 	}
 	if f.p.match.Kind == KindOther {
@@ -97,7 +97,13 @@ func shapeOf(u *url.URL) string {
 	if len(parts) == 1 {
 		shape = ""
 	}
+	if len(shape) > 24 || strings.Count(shape, "-") > 1 { // a title, not a section
+		shape = "*"
+	}
 	last := parts[len(parts)-1]
+	if len(last) <= 3 && len(parts) > 1 { // /blue-bag/p
+		shape += " " + last
+	}
 	if i := strings.LastIndex(last, "."); i >= 0 {
 		shape += " " + last[i:]
 	}

@@ -87,7 +87,7 @@ func (f *linkFinder) anchors() {
 			continue
 		}
 		m := f.p.set.For(abs)
-		if m.Site.Name != f.p.match.Site.Name || m.Site.Generic && m.Lane != f.p.match.Lane {
+		if !f.home(m) {
 			continue
 		}
 		switch m.Kind {
@@ -127,6 +127,16 @@ func (f *linkFinder) dropFurniture() {
 	if n >= minCards || n*2 >= f.count {
 		f.out, f.count = kept, n
 	}
+}
+
+// home reports an address of the same marketplace: of the same site, or of a
+// named site that shares its lane, as Tmall's goods in Taobao's results.
+func (f *linkFinder) home(m *Match) bool {
+	here := f.p.match
+	if m.Site.Name != here.Site.Name {
+		return !m.Site.Generic && !here.Site.Generic && m.Lane == here.Lane
+	}
+	return !m.Site.Generic || m.Lane == here.Lane
 }
 
 // addListing adds a listing once; a later link with a title completes the
@@ -259,7 +269,7 @@ func (f *linkFinder) addURL(raw string) {
 		return
 	}
 	m := f.p.set.For(abs)
-	if m.Site.Name != f.p.match.Site.Name || m.Site.Generic && m.Lane != f.p.match.Lane {
+	if !f.home(m) {
 		return
 	}
 	if m.Kind != KindListing && !m.Site.Generic {

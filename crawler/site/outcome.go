@@ -342,6 +342,10 @@ func (p *page) classifySeen() {
 		p.is(capture.NotHTML, "the content type is "+clip(ct, 80))
 		return
 	}
+	if why, ok := p.titleGone(); ok {
+		p.is(capture.RemovedSoft, why)
+		return
+	}
 	switch p.match.Kind {
 	case KindListing:
 		p.classifyListing(own, gen)
@@ -355,6 +359,20 @@ func (p *page) classifySeen() {
 		p.classifyOther(own, gen)
 	}
 }
+
+// titleGone reads the title of a page that recommends other things where there
+// is nothing at the address.
+func (p *page) titleGone() (string, bool) {
+	if p.asked.Kind == KindSearch || p.match.Kind == KindListing && len(p.missing()) == 0 {
+		return "", false
+	}
+	if title := plainQuotes(p.doc.Title()); gonePage.MatchString(title) {
+		return fmt.Sprintf("removed: the title is %q", clip(title, 100)), true
+	}
+	return "", false
+}
+
+var gonePage = regexp.MustCompile("(?i)" + removedTitle)
 
 func (p *page) classifyOther(own, gen *Markers) {
 	if p.asked.Kind == KindListing {
