@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"sync"
@@ -27,11 +28,84 @@ type robotsAnswer struct {
 	until  time.Time
 }
 
+// Shelf is where a fleet keeps what sites answered for all of it: without one,
+// each process asks every site for its own robots.txt, and waits a delay of the
+// lane after it. An answer may be gone at any time, and is not believed: it is
+// read as if the site had sent it. *lane.Limiter is one.
+type Shelf interface {
+	// Recall gives what was kept under a key and how long it is good for; ok is
+	// false when there is nothing, or when nobody answers.
+	Recall(ctx context.Context, key string) (answer []byte, left time.Duration, ok bool)
+	// Keep keeps an answer for a while, or does not.
+	Keep(ctx context.Context, key string, answer []byte, left time.Duration)
+}
+
 // robotsCache keeps what each origin's robots.txt said to each way out. One mutex per cache is
 // enough: a lookup takes microseconds, and fetches happen outside it.
 type robotsCache struct {
+	shelf Shelf // nil: this process is alone
+
 	mu  sync.Mutex
 	got map[string]robotsAnswer
+}
+
+// ShareRobots makes the crawler share robots.txt with the rest of its fleet. It
+// is called before the first visit.
+func (c *Crawler) ShareRobots(s Shelf) { c.robots.shelf = s }
+
+// sharedRobots is an answer as it lies on the shelf.
+type sharedRobots struct {
+	Status int    `json:"status"`
+	Body   []byte `json:"body,omitempty"`
+}
+
+// recall takes an answer that another process got.
+func (c *robotsCache) recall(ctx context.Context, key string, now time.Time) (robotsAnswer, bool) {
+	if c.shelf == nil {
+		return robotsAnswer{}, false
+	}
+	b, left, ok := c.shelf.Recall(ctx, "robots "+key)
+	if !ok || left <= 0 {
+		return robotsAnswer{}, false
+	}
+	var s sharedRobots
+	if err := json.Unmarshal(b, &s); err != nil {
+		return robotsAnswer{}, false
+	}
+	a, keep, ok := readRobots(s.Status, s.Body)
+	if ok {
+		a.until = now.Add(min(left, keep))
+		c.put(key, a)
+	}
+	return a, ok
+}
+
+// keep gives an answer to the others.
+func (c *robotsCache) keep(ctx context.Context, key string, s sharedRobots, left time.Duration) {
+	if c.shelf == nil {
+		return
+	}
+	if s.Status >= 300 {
+		s.Body = nil // says nothing
+	}
+	b, err := json.Marshal(s)
+	if err == nil {
+		c.shelf.Keep(ctx, "robots "+key, b, left)
+	}
+}
+
+// readRobots is what follows from an answer, and for how long it does. ok is
+// false when no connection to the host came about.
+func readRobots(status int, body []byte) (a robotsAnswer, keep time.Duration, ok bool) {
+	switch {
+	case status < 100 || status > 999:
+		return robotsAnswer{}, 0, false
+	case status >= 500 || status == 429:
+		return robotsAnswer{robots: scope.RobotsFor(status, nil), status: "unreachable"}, robotsRetry, true
+	case status >= 400:
+		return robotsAnswer{robots: scope.RobotsFor(status, nil), status: "missing"}, robotsKeep, true
+	}
+	return robotsAnswer{robots: scope.ParseRobots(body)}, robotsKeep, true
 }
 
 func newRobotsCache() *robotsCache { return &robotsCache{got: map[string]robotsAnswer{}} }
@@ -72,16 +146,18 @@ func (v *visit) allowed(ctx context.Context) bool {
 	key := v.match.Site.Egress + " " + origin
 	a, ok := v.robots.get(key, v.Now())
 	if !ok {
+		a, ok = v.robots.recall(ctx, key, v.Now())
+	}
+	if !ok {
 		one, over, pass := v.pass(ctx)
 		if !pass {
 			return false
 		}
-		a, ok = v.askRobots(one, origin)
+		a, ok = v.askRobots(one, key, origin)
 		over()
 		if !ok {
 			return true // the host cannot be reached: the visit itself says how
 		}
-		v.robots.put(key, a)
 	}
 	v.res.CrawlDelay = a.robots.CrawlDelay(v.cfg.RobotsAgent)
 	ok, rule := a.robots.Allowed(v.cfg.RobotsAgent, v.req.URL)
@@ -112,9 +188,10 @@ func (v *visit) override(how string) {
 	v.cap.Policy.Overrides = append(v.cap.Policy.Overrides, how)
 }
 
-// askRobots fetches robots.txt; its exchange is part of this visit's capture.
-// ok is false when no connection to the host came about.
-func (v *visit) askRobots(ctx context.Context, origin string) (robotsAnswer, bool) {
+// askRobots fetches robots.txt, for this process and the others; its exchange
+// is part of this visit's capture. ok is false when no connection to the host
+// came about: then nothing is believed, and the page's own fetch tells.
+func (v *visit) askRobots(ctx context.Context, key, origin string) (robotsAnswer, bool) {
 	got := v.Fetcher.Robots(ctx, fetch.Request{
 		URL: origin + "/", UserAgent: v.userAgent(), Session: v.session, NewID: v.IDs.New, Deadline: 15 * time.Second,
 	})
@@ -122,15 +199,12 @@ func (v *visit) askRobots(ctx context.Context, origin string) (robotsAnswer, boo
 		e.Main, e.Kind = false, "other" // it is not the page
 	}
 	v.keep(got)
-	now := v.Now()
-	switch {
-	case got.Status == 0:
-		// No answer at all: believe nothing and let the page's own fetch tell.
-		return robotsAnswer{}, false
-	case got.Status >= 500 || got.Status == 429:
-		return robotsAnswer{scope.RobotsFor(got.Status, nil), "unreachable", now.Add(robotsRetry)}, true
-	case got.Status >= 400:
-		return robotsAnswer{scope.RobotsFor(got.Status, nil), "missing", now.Add(robotsKeep)}, true
+	a, keep, ok := readRobots(got.Status, got.Body)
+	if !ok {
+		return a, false
 	}
-	return robotsAnswer{scope.ParseRobots(got.Body), "", now.Add(robotsKeep)}, true
+	a.until = v.Now().Add(keep)
+	v.robots.put(key, a)
+	v.robots.keep(ctx, key, sharedRobots{got.Status, got.Body}, keep)
+	return a, true
 }
