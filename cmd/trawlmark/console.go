@@ -19,9 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/trawlmark/trawlmark/archive"
-	"github.com/trawlmark/trawlmark/archive/bundle"
 	"github.com/trawlmark/trawlmark/archive/bundle/export"
-	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/configs"
 	"github.com/trawlmark/trawlmark/console"
 	"github.com/trawlmark/trawlmark/worker/ledger"
@@ -147,36 +145,14 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 }
 
 // packager makes packages for the console as `trawlmark evidence export` does.
-// The exhibits are printed to PDF when this process has a browser anyway.
 func (a *app) packager(ctx context.Context, arch *archive.Archive, tmp string) (console.Package, error) {
-	saved := a.archive
-	a.archive = arch
-	x, err := a.openExporter(ctx)
-	a.archive = saved
-	if err != nil {
-		return nil, err
-	}
-	x.Whole = func(ctx context.Context, id capture.ID, w io.Writer) error { return arch.WriteWhole(ctx, id, w, tmp) }
-	if a.render != nil {
-		x.Printer = a.render
-	}
-	trust, err := a.trust(ctx)
+	pack, err := a.packing(ctx, arch, tmp)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, f *os.File, q console.PackageRequest) (console.Packaged, error) {
-		s, err := x.Export(ctx, f, export.Request{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose})
-		if err = errors.Join(err, f.Sync()); err != nil {
-			return console.Packaged{}, err
-		}
-		report, err := verifyFile(ctx, f.Name(), trust)
-		if err != nil {
-			return console.Packaged{}, err
-		}
-		if report.SHA256 != s.SHA256 || report.Status() == bundle.Fail {
-			return console.Packaged{}, fmt.Errorf("the package that was written does not verify, so it is not handed over: %w", bundle.ErrTampered)
-		}
-		return console.Packaged{Name: s.Name, SHA256: s.SHA256, Warnings: s.Warnings}, nil
+		s, err := pack(ctx, f, export.Request{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose})
+		return console.Packaged{Name: s.Name, SHA256: s.SHA256, Warnings: s.Warnings}, err
 	}, nil
 }
 

@@ -36,6 +36,12 @@ type (
 	silentlyExit struct{ code int }
 )
 
+// What they wrap can be told by errors.Is.
+func (e usageError) Unwrap() error  { return e.error }
+func (e partlyError) Unwrap() error { return e.error }
+func (e tamperError) Unwrap() error { return e.error }
+func (e missingPart) Unwrap() error { return e.error }
+
 func (silentlyExit) Error() string { return "" }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

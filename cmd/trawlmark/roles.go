@@ -236,6 +236,13 @@ func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q t
 	if v != nil {
 		handlers[task.HTTP], handlers[task.Browser] = v.Handle, v.Handle
 	}
+	if slices.Contains(pools, task.Export) && slots[task.Export] > 0 {
+		x, err := a.openPackager(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		handlers[task.Export] = x.Handle
+	}
 	began := time.Now()
 	servers, sctx := errgroup.WithContext(ctx)
 	for _, p := range pools {

@@ -50,7 +50,7 @@ does not answer, 5 not found, 6 evidence does not verify, 7 partly done,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		demoCommand(g), upCommand(g), workerCommand(g), dispatcherCommand(g), consoleCommand(g),
-		captureCommand(g), watchCommand(g), findingCommand(g), evidenceCommand(g), archiveCommand(g), caseCommand(g),
+		captureCommand(g), watchCommand(g), findingCommand(g), evidenceCommand(g), archiveCommand(g), caseCommand(g), packageCommand(g),
 		jobCommand(g), laneCommand(g), custodyCommand(g), siteCommand(g), doctorCommand(g), configCommand(g), hiddenS3Command(),
 	)
 	return root

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/configs"
+	"github.com/trawlmark/trawlmark/crawler/markettest"
+	"github.com/trawlmark/trawlmark/worker/task"
+)
+
+// A package is ordered by a command, made by a worker of the pool export, and
+// fetched by another command.
+func TestAPackageIsOrderedAndMadeByAWorker(t *testing.T) {
+	s := seeOnePage(t, markettest.JSONLD)
+	for _, bad := range [][]string{{}, {"--case", "x", s.id.String()}, {"nonsense"}} {
+		if _, _, code := s.do(packageCommand, append([]string{"order"}, bad...)...); code != exitUsage {
+			t.Errorf("order %v: exit code %d", bad, code)
+		}
+	}
+	if _, _, code := s.do(packageCommand, "order", "--case", "nowhere"); code != exitNotFound {
+		t.Errorf("a case that is not there: exit code %d", code)
+	}
+	if out, _, code := s.do(packageCommand, "list"); code != exitOK || !strings.Contains(out, "No package was ordered yet") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	out, errs, code := s.do(packageCommand, "--json", "order", s.id.String(), "--purpose", "Aurelle v. Shop", "--to", "Counsel")
+	var p packaged
+	if err := json.Unmarshal([]byte(out), &p); code != exitOK || err != nil || p.State != "waiting" {
+		t.Fatalf("order: exit code %d, %v\n%s%s", code, err, out, errs)
+	}
+	if _, errs, code := s.do(packageCommand, "get", p.ID.String()); code != exitFailed || !strings.Contains(errs, "not ready: waiting") {
+		t.Errorf("a package that is not made: exit code %d\n%s", code, errs)
+	}
+
+	cfg, err := configs.Load(s.config, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Dispatcher.Tick, cfg.Metrics.Listen, cfg.Console.Listen, cfg.Log.Level = configs.Duration(20*time.Millisecond), "", "", "warn"
+	log := &syncBuffer{}
+	a := newApp(cfg, streams{in: strings.NewReader(""), out: log, err: log, getenv: os.Getenv})
+	defer func() {
+		if err := a.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	stop := start(t, a, roles{dispatcher: true, pools: []string{task.Export}})
+	led, err := a.openLedger(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, 3*time.Minute, "the package", func() (bool, string) {
+		j, err := led.Job(t.Context(), p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packageRow(j).State == "ready", string(j.State) + " " + j.Error + log.String()
+	})
+	file := filepath.Join(s.dir, "ordered.zip")
+	out, errs, code = s.do(packageCommand, "get", p.ID.String(), "-o", file)
+	if code != exitOK || !strings.Contains(out, "verified: PASS") {
+		t.Errorf("get: exit code %d\n%s%s", code, out, errs)
+	}
+	if out, errs, code := s.do(verifyCommand, file); code != exitOK {
+		t.Errorf("verify: exit code %d\n%s%s", code, out, errs)
+	}
+	if _, _, code := s.do(packageCommand, "get", p.ID.String(), "-o", file); code != exitUsage {
+		t.Errorf("over another file: exit code %d", code)
+	}
+	rows, err := a.custody.About(t.Context(), custody.Subject{Capture: s.id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[custody.Type]int{}
+	for _, r := range rows {
+		said[r.Entry.Type]++
+	}
+	if said[custody.Exported] == 0 || said[custody.Downloaded] == 0 {
+		t.Errorf("on record are %v", said)
+	}
+	if out, _, code := s.do(packageCommand, "list"); code != exitOK || !strings.Contains(out, "ready") || !strings.Contains(out, "package of 1 captures") {
+		t.Errorf("list: exit code %d\n%s", code, out)
+	}
+	if out, errs, code := s.do(packageCommand, "remove", p.ID.String()); code != exitOK {
+		t.Errorf("remove: exit code %d\n%s%s", code, out, errs)
+	}
+	if _, errs, code := s.do(packageCommand, "get", p.ID.String(), "-o", file+"2"); code != exitNotFound || !strings.Contains(errs, "removed since") {
+		t.Errorf("a removed one: exit code %d\n%s", code, errs)
+	}
+	stop()
+}
