@@ -32,6 +32,9 @@ type Config struct {
 	// SpoolLimit is how many bytes may wait for storage; more and Prepare
 	// gives ErrSpoolFull. Default 2 GiB.
 	SpoolLimit int64
+	// SpoolReserve is how many bytes must be free on the disk of the spool
+	// before a visit begins; less and Room gives ErrDiskFull. Default 64 MiB.
+	SpoolReserve int64
 	// Whole stores every capture with all of its bytes: no payload is left to
 	// an earlier capture, no artifact is shared, and the WARC has the artifacts
 	// too. It costs several times the storage.
@@ -55,6 +58,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SpoolLimit == 0 {
 		c.SpoolLimit = 2 << 30
+	}
+	if c.SpoolReserve == 0 {
+		c.SpoolReserve = 64 << 20
 	}
 	if c.ReferFor == 0 {
 		c.ReferFor = 30 * 24 * time.Hour
@@ -115,7 +121,7 @@ func New(cfg Config, deps Deps) (*Archive, error) {
 	if deps.Rand == nil {
 		deps.Rand = rand.Reader
 	}
-	s := &spool{dir: abs, limit: cfg.SpoolLimit}
+	s := &spool{dir: abs, limit: cfg.SpoolLimit, reserve: cfg.SpoolReserve}
 	if err := s.sweep(); err != nil {
 		return nil, fmt.Errorf("the spool %s cannot be used: %w", abs, err)
 	}

@@ -68,7 +68,9 @@ const (
 type spool struct {
 	dir   string
 	limit int64
-	used  atomic.Int64
+	// reserve is what must be free on the disk before a visit begins.
+	reserve int64
+	used    atomic.Int64
 }
 
 // sweep removes what an earlier process left unfinished and counts the rest.
@@ -115,6 +117,22 @@ func treeSize(dir string) (int64, error) {
 func (s *spool) room() error {
 	if s.used.Load() > s.limit {
 		return ErrSpoolFull
+	}
+	return nil
+}
+
+// ready gives ErrSpoolFull or ErrDiskFull when a capture that is begun now
+// would probably not fit.
+func (s *spool) ready() error {
+	if err := s.room(); err != nil {
+		return err
+	}
+	free, err := diskFree(s.dir)
+	if err != nil {
+		return fmt.Errorf("the disk of the spool does not answer: %w", err)
+	}
+	if free < s.reserve {
+		return fmt.Errorf("%w: %d bytes are free, a capture may need %d", ErrDiskFull, free, s.reserve)
 	}
 	return nil
 }

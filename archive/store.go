@@ -205,5 +205,9 @@ func (a *Archive) Discard(p *Pending) error { return a.spool.remove(p) }
 // be read are told in the error, beside the others.
 func (a *Archive) Waiting() ([]*Pending, error) { return a.spool.list() }
 
+// Room says why no visit should begin now: ErrSpoolFull or ErrDiskFull. What
+// Prepare is given all the same it takes if it can.
+func (a *Archive) Room() error { return a.spool.ready() }
+
 // Backlog is how many bytes wait in the spool, and how many may.
 func (a *Archive) Backlog() (used, limit int64) { return a.spool.used.Load(), a.spool.limit }

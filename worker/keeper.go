@@ -10,102 +10,151 @@ import (
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
 
-// keeper stores captures and tells the ledger. What the storage does not take
-// within a worker's patience it keeps on trying beside the slots, with the
-// job's lease held, so that the page is not fetched again.
+// keeper stores captures and tells the ledger, beside the slots: a slot is free
+// as soon as its capture is whole on disk. The job's lease is held until then,
+// so the page is not fetched again, however long the storage takes. How many
+// captures may wait is bounded; slots wait for their turn beyond it.
 type keeper struct {
 	v *Visitor
+	// places are taken by the captures that slots have handed over, turns by
+	// those that are being stored.
+	places, turns chan struct{}
 
 	mu sync.Mutex
-	wg sync.WaitGroup
 	// stopped is set by drain: nothing new is begun then.
 	stopped bool
-	stop    context.CancelFunc
-	ctx     context.Context //nolint:containedctx // the keeper's life, ended by drain
+	cancels map[capture.ID]context.CancelFunc // of what is kept, by capture
+	idle    chan struct{}                     // closed while nothing is
 }
 
 func newKeeper(v *Visitor) *keeper {
-	k := &keeper{v: v}
-	k.ctx, k.stop = context.WithCancel(context.Background())
+	k := &keeper{
+		v: v, places: make(chan struct{}, v.cfg.Behind), turns: make(chan struct{}, v.cfg.Storing),
+		cancels: map[capture.ID]context.CancelFunc{}, idle: make(chan struct{}),
+	}
+	close(k.idle)
 	return k
 }
 
-// store stores within the slot, or hands the capture over to the background.
+// store hands a capture over to be stored, and waits only while too many are
+// before it.
 func (k *keeper) store(ctx context.Context, p *archive.Pending, d Done) error {
-	patience, cancel := context.WithTimeout(ctx, k.v.cfg.StoreFor)
-	defer cancel()
-	receipt, err := k.tryUntil(patience, p)
-	if err == nil {
-		if err = k.finish(ctx, p, d, receipt); err == nil || lasting(err) {
-			return err
-		}
+	select {
+	case k.places <- struct{}{}:
+		k.adopt(ctx, p, d, func() { <-k.places })
+		return nil
+	case <-ctx.Done():
 	}
-	if ctx.Err() != nil {
-		// When the worker stops, the next start stores what the spool has. When
-		// only the job has moved on, the capture was made all the same.
-		if errors.Is(context.Cause(ctx), ErrLeaseLost) {
-			k.adopt(p, d)
-		}
-		return context.Cause(ctx)
+	// When the worker stops, the next start stores what the spool has. When
+	// only the job has moved on, the capture was made all the same.
+	if errors.Is(context.Cause(ctx), ErrLeaseLost) {
+		k.adopt(ctx, p, d, func() {})
 	}
-	k.v.log.WarnContext(ctx, "a capture cannot be stored and told to the ledger; it waits on disk and its job with it", "error", err)
-	k.adopt(p, d)
-	return nil
+	return context.Cause(ctx)
+}
+
+// adopt stores in the background until drain, and calls done in the end.
+func (k *keeper) adopt(ctx context.Context, p *archive.Pending, d Done, done func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stopped {
+		cancel()
+		done()
+		return // it is in the spool, and the next start stores it
+	}
+	if len(k.cancels) == 0 {
+		k.idle = make(chan struct{})
+	}
+	k.cancels[p.ID] = cancel
+	go func() {
+		k.keep(ctx, p, d)
+		cancel()
+		done()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if delete(k.cancels, p.ID); len(k.cancels) == 0 {
+			close(k.idle)
+		}
+	}()
+}
+
+// settled is closed as soon as nothing is being kept.
+func (k *keeper) settled() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.idle
+}
+
+// drain begins nothing new, gives what is being kept time until ctx ends, and
+// then stops it.
+func (k *keeper) drain(ctx context.Context) {
+	k.mu.Lock()
+	k.stopped = true
+	k.mu.Unlock()
+	select {
+	case <-k.settled():
+	case <-ctx.Done():
+	}
+	k.mu.Lock()
+	for _, cancel := range k.cancels {
+		cancel()
+	}
+	k.mu.Unlock()
+	<-k.settled()
+}
+
+// keep stores one capture and finishes its job.
+func (k *keeper) keep(ctx context.Context, p *archive.Pending, d Done) {
+	kctx := atCapture(onTrail(ctx, ledger.Job{ID: d.Fence.Job, Epoch: d.Fence.Epoch, Watch: d.Watch}), p.ID)
+	lctx, release := holdLease(kctx, k.v.ledger, d.Fence, k.v.cfg.Lease, k.v.cfg.Heartbeat, k.v.log)
+	defer release()
+	// The evidence is stored even when the job has moved on: only the keeper's
+	// own end stops that.
+	receipt, err := k.tryUntil(kctx, p)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			k.v.log.ErrorContext(kctx, "a capture that waited for storage is gone from the spool", "error", err)
+		}
+		return
+	}
+	err = again(kctx, func() error { return k.finish(context.WithoutCancel(lctx), p, d, receipt) })
+	if err != nil {
+		k.v.log.InfoContext(kctx, "a stored capture's job is finished by the next start", "error", err)
+	}
 }
 
 // tryUntil stores with growing pauses until it works or ctx ends.
 func (k *keeper) tryUntil(ctx context.Context, p *archive.Pending) (r archive.Receipt, err error) {
 	var gone error // files that somebody took away do not come back
+	told := false
 	err = again(ctx, func() (err error) {
-		r, err = k.v.archive.Store(ctx, p)
-		if errors.Is(err, fs.ErrNotExist) {
+		if r, err = k.tryOnce(ctx, p); errors.Is(err, fs.ErrNotExist) {
 			gone, err = err, nil
+		}
+		if err != nil && !told && ctx.Err() == nil {
+			told = true
+			k.v.log.WarnContext(ctx, "a capture cannot be stored; it waits on disk and its job with it", "error", err)
 		}
 		return err
 	})
 	return r, errors.Join(gone, err)
 }
 
-// adopt goes on storing in the background until drain.
-func (k *keeper) adopt(p *archive.Pending, d Done) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.stopped {
-		return // it is in the spool, and the next start stores it
+// tryOnce stores in its turn, so that a storage that is slow is not asked for
+// everything at once.
+func (k *keeper) tryOnce(ctx context.Context, p *archive.Pending) (archive.Receipt, error) {
+	select {
+	case k.turns <- struct{}{}:
+		defer func() { <-k.turns }()
+		return k.v.archive.Store(ctx, p)
+	case <-ctx.Done():
+		return archive.Receipt{}, ctx.Err()
 	}
-	k.wg.Go(func() {
-		kctx := atCapture(onTrail(k.ctx, ledger.Job{ID: d.Fence.Job, Epoch: d.Fence.Epoch, Watch: d.Watch}), p.ID)
-		ctx, release := holdLease(kctx, k.v.ledger, d.Fence, k.v.cfg.Lease, k.v.cfg.Heartbeat, k.v.log)
-		defer release()
-		// The evidence is stored even when the job has moved on: only the
-		// keeper's own end stops that.
-		receipt, err := k.tryUntil(kctx, p)
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				k.v.log.ErrorContext(kctx, "a capture that waited for storage is gone from the spool", "error", err)
-			}
-			return
-		}
-		err = again(kctx, func() error {
-			err := k.finish(context.WithoutCancel(ctx), p, d, receipt)
-			if lasting(err) {
-				k.v.log.ErrorContext(kctx, "a stored capture's job cannot be finished", "error", err)
-				return nil // its lease ends, and the job is tried anew
-			}
-			return err
-		})
-		if err != nil {
-			k.v.log.InfoContext(kctx, "a stored capture's job is finished by the next start", "error", err)
-		}
-	})
-}
-
-// lasting reports whether the ledger refuses what it is told, and will again.
-func lasting(err error) bool {
-	return errors.Is(err, ledger.ErrInvalid) || errors.Is(err, ledger.ErrNotFound)
 }
 
 // again calls f with growing pauses until it works or ctx ends, and gives its
@@ -137,11 +186,16 @@ func (k *keeper) finish(ctx context.Context, p *archive.Pending, d Done, r archi
 	}
 	d.Result.Manifest = r.Manifest
 	err := k.tell(ctx, d)
-	if err != nil && !errors.Is(err, ledger.ErrStale) {
-		return err
+	if errors.Is(err, ledger.ErrInvalid) {
+		// It would say the same again: the job is tried anew, within its budget.
+		k.v.log.ErrorContext(ctx, "the ledger does not take what a stored capture says", "error", err)
+		_, err = k.v.ledger.Retry(ctx, d.Fence, ledger.Failure{Class: ledger.Internal, Text: err.Error(), Capture: p.ID})
 	}
-	if errors.Is(err, ledger.ErrStale) {
+	switch {
+	case errors.Is(err, ledger.ErrStale), errors.Is(err, ledger.ErrNotFound):
 		k.v.log.InfoContext(ctx, "a capture is kept although its job has moved on")
+	case err != nil:
+		return err
 	}
 	k.v.log.DebugContext(ctx, "stored", "outcome", string(d.Result.Outcome), "suspicious", d.Result.Suspicious, "manifest", r.Manifest.String())
 	return k.v.archive.Discard(p)
@@ -170,24 +224,22 @@ func (v *Visitor) Recover(ctx context.Context) (int, error) {
 		if err := json.Unmarshal(p.Note, &d); err != nil {
 			return 0, fmt.Errorf("the spooled capture %s has no readable note: %w", p.ID, err)
 		}
-		v.kept.adopt(p, d)
+		v.kept.adopt(ctx, p, d, func() {})
 	}
 	return len(waiting), nil
 }
 
-// Drain ends the background storing: what is not stored by then stays in the
-// spool for the next start.
-func (v *Visitor) Drain(ctx context.Context) {
-	k := v.kept
-	k.mu.Lock()
-	k.stopped = true
-	k.mu.Unlock()
-	done := make(chan struct{})
-	go func() { k.wg.Wait(); close(done) }()
+// Settle waits until everything that was seen so far is stored and told, or
+// ctx ends.
+func (v *Visitor) Settle(ctx context.Context) error {
 	select {
-	case <-done:
+	case <-v.kept.settled():
+		return nil
 	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	k.stop()
-	<-done
 }
+
+// Drain ends the background storing: what is not stored when ctx ends stays in
+// the spool for the next start.
+func (v *Visitor) Drain(ctx context.Context) { v.kept.drain(ctx) }

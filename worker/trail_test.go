@@ -68,7 +68,7 @@ func (w *world) loggedVisitor(log *slog.Logger) *worker.Visitor {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	v, err := worker.NewVisitor(worker.Config{Name: "test", Heartbeat: 50 * time.Millisecond, StoreFor: 100 * time.Millisecond}, worker.VisitorDeps{
+	v, err := worker.NewVisitor(worker.Config{Name: "test", Heartbeat: 50 * time.Millisecond}, worker.VisitorDeps{
 		Ledger: w.ledger, Crawler: w.crawl, Archive: a, Anchors: noAnchor{}, Lanes: w.lanes, Sites: w.sites, IDs: w.ids, Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -162,7 +162,7 @@ func TestTheLogJoinsTheLedger(t *testing.T) {
 			t.Errorf("%q was logged %d times, want %d; all: %v", message, said[message], n, said)
 		}
 	}
-	if said["a capture cannot be stored and told to the ledger; it waits on disk and its job with it"] == 0 {
+	if said["a capture cannot be stored; it waits on disk and its job with it"] == 0 {
 		t.Errorf("the storage that was away was not logged: %v", said)
 	}
 }

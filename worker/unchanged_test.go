@@ -12,7 +12,7 @@ import (
 func TestAListingThatDidNotChangeWasSeen(t *testing.T) {
 	w := newWorld(t)
 	v := w.visitor()
-	if err := v.Handle(t.Context(), w.ticket(itemURL)); err != nil {
+	if err := handle(t, v, w.ticket(itemURL)); err != nil {
 		t.Fatal(err)
 	}
 	ref := ledger.Ref{Site: "demomarket", ItemID: "123456789012"}
@@ -26,7 +26,7 @@ func TestAListingThatDidNotChangeWasSeen(t *testing.T) {
 	}
 	w.crawl.outcome = capture.NotModified
 	tk := w.ticket(itemURL + "?again=1")
-	if err := v.Handle(t.Context(), tk); err != nil {
+	if err := handle(t, v, tk); err != nil {
 		t.Fatal(err)
 	}
 	if w.crawl.count() != 2 {

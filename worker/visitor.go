@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,9 +30,11 @@ type Config struct {
 	Name string
 	// Lease and Heartbeat of a running job. Defaults 20 s and 5 s.
 	Lease, Heartbeat time.Duration
-	// StoreFor is how long a worker's slot is spent on storage that fails;
-	// after it the capture waits in the spool. Default 20 s.
-	StoreFor time.Duration
+	// Behind is how many captures may wait on disk for the storage before slots
+	// wait with them. Default 256.
+	Behind int
+	// Storing is how many of them are stored at a time. Default 8.
+	Storing int
 	// FindingKeep is how long captures of a suspicious listing are locked.
 	// Default 2 years.
 	FindingKeep time.Duration
@@ -48,9 +51,9 @@ func (c Config) withDefaults() Config {
 	}
 	set(&c.Lease, 20*time.Second)
 	set(&c.Heartbeat, 5*time.Second)
-	set(&c.StoreFor, 20*time.Second)
 	set(&c.FindingKeep, 2*365*24*time.Hour)
 	set(&c.ChallengePause, 10*time.Minute)
+	c.Behind, c.Storing = cmp.Or(c.Behind, 256), cmp.Or(c.Storing, 8)
 	return c
 }
 
@@ -61,6 +64,8 @@ type Crawler interface {
 
 // Archive keeps captures. *archive.Archive is one.
 type Archive interface {
+	// Room says why no more captures can be taken now; nil when they can.
+	Room() error
 	Prepare(ctx context.Context, c *capture.Capture, d archive.Description, note json.RawMessage) (*archive.Pending, error)
 	Store(ctx context.Context, p *archive.Pending) (archive.Receipt, error)
 	Discard(p *archive.Pending) error
@@ -171,6 +176,10 @@ func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
 }
 
 func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
+	if err := v.archive.Room(); err != nil { // before the page is asked for in vain
+		v.log.WarnContext(ctx, "a visit is put off", "error", err)
+		return v.ledger.Release(ctx, job.Fence(), v.ledger.Now().Add(v.cfg.Heartbeat), err.Error())
+	}
 	req, err := v.request(ctx, job)
 	if err != nil {
 		return err
@@ -200,7 +209,7 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 		return err
 	}
 	p, err := v.archive.Prepare(ctx, res.Capture, describe(res.Reading), note)
-	if errors.Is(err, archive.ErrSpoolFull) || diskFault(err) {
+	if errors.Is(err, archive.ErrSpoolFull) || errors.Is(err, archive.ErrDiskFull) || diskFault(err) {
 		_, err := v.ledger.Retry(ctx, job.Fence(), ledger.Failure{Class: ledger.Storage, Text: err.Error()})
 		return err
 	}

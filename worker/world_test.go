@@ -113,17 +113,20 @@ func (w *world) open(db *sqldb.DB) {
 }
 
 // visitor is a worker process on the world's spool.
-func (w *world) visitor() *worker.Visitor {
+func (w *world) visitor() *worker.Visitor { return w.visitorWith(worker.Config{}, archive.Config{}) }
+
+// visitorWith is one that is set up otherwise.
+func (w *world) visitorWith(cfg worker.Config, keep archive.Config) *worker.Visitor {
 	w.t.Helper()
-	a, err := archive.New(archive.Config{SpoolDir: w.spool, Actor: "worker:test"}, archive.Deps{
+	keep.SpoolDir, keep.Actor = w.spool, "worker:test"
+	a, err := archive.New(keep, archive.Deps{
 		Vault: w.vault, Catalog: w.catalog, Custody: w.custody, IDs: w.ids, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	v, err := worker.NewVisitor(worker.Config{
-		Name: "test", Heartbeat: 50 * time.Millisecond,
-	}, worker.VisitorDeps{
+	cfg.Name, cfg.Heartbeat = "test", 50*time.Millisecond
+	v, err := worker.NewVisitor(cfg, worker.VisitorDeps{
 		Ledger: w.ledger, Crawler: w.crawl, Archive: a, Anchors: noAnchor{}, Lanes: w.lanes, Sites: w.sites, IDs: w.ids,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
