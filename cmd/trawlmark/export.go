@@ -23,6 +23,7 @@ import (
 func exportCommand(g *globals) *cobra.Command {
 	var q export.Request
 	var out string
+	var p portalFlags
 	c := &cobra.Command{
 		Use: "export [CAPTURE...]", Short: "Hand over captures, or a case, as a package that anybody can verify",
 		Long: `Export writes one ZIP file with the captures, what proves them, and the means to
@@ -33,9 +34,11 @@ was exported goes on record in the custody log, before and after. The package is
 verified once more before it gets its name.
 
 Give the receiver the trust file (trawlmark evidence trust) by another way than
-the package.`,
+the package.
+` + portalHelp,
 		Example: "  trawlmark evidence export 019a... --purpose \"Aurelle v. Shop X\" --to \"Counsel LLP\"\n" +
-			"  trawlmark evidence export --case 2026-017 -o for-court.zip",
+			"  trawlmark evidence export --case 2026-017 -o for-court.zip\n" +
+			"  trawlmark evidence export --case 2026-017 --portal temu --complaint complaint.yaml -o temu",
 		RunE: func(c *cobra.Command, args []string) error {
 			if (q.Case == "") == (len(args) == 0) {
 				return usagef("name captures, or a case with --case")
@@ -48,13 +51,22 @@ the package.`,
 				q.Captures = append(q.Captures, id)
 			}
 			q.By = g.actor()
+			if p.name == "" && (p.complaint != "" || p.draft) {
+				return usagef("--complaint and --draft are for a portal; name it with --portal")
+			}
+			if p.name != "" {
+				return g.with(func(a *app) error { return exportPortal(c.Context(), g, a, q, p, out) })
+			}
 			return g.with(func(a *app) error { return exportEvidence(c.Context(), g, a, q, out) })
 		},
 	}
 	f := c.Flags()
 	f.BoolVar(&q.Redacted, "redacted", false, "hand over the newest redaction of each capture in its place (evidence redact)")
 	f.StringVar(&q.Case, "case", "", "all captures of this case")
-	f.StringVarP(&out, "output", "o", "", "file to write; it must not exist (default case-<id>.zip or captures-<export id>.zip)")
+	f.StringVarP(&out, "output", "o", "", "file to write (a folder with --portal); it must not exist (default case-<id>.zip or captures-<export id>.zip)")
+	f.StringVar(&p.name, "portal", "", "write files for this complaint channel instead: ebay-vero, alibaba-ipp, amazon-rav, temu, dsa-notice")
+	f.StringVar(&p.complaint, "complaint", "", "what the rights holder says of the right, with --portal")
+	f.BoolVar(&p.draft, "draft", false, "write the files although the portal would reject them, with blanks, with --portal")
 	f.StringVar(&q.Purpose, "purpose", "", "why; it goes on record and into the package")
 	f.StringVar(&q.To, "to", "", "for whom; it goes on record and into the package")
 	return c
