@@ -101,7 +101,7 @@ func shapeOf(u *url.URL) string {
 		shape = "*"
 	}
 	last := parts[len(parts)-1]
-	if len(last) <= 3 && len(parts) > 1 { // /blue-bag/p
+	if len(parts) > 1 && (last == "p" || last == "dp" || last == "pd") { // /blue-bag/p
 		shape += " " + last
 	}
 	if i := strings.LastIndex(last, "."); i >= 0 {

@@ -2,9 +2,13 @@ package site
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/trawlmark/trawlmark/crawler/listing"
 )
+
+// nowhere is a host that no page has (RFC 2606).
+const nowhere = "saved-page.invalid"
 
 var savedFrom = regexp.MustCompile(`<!--\s*saved from url=\(\d+\)(\S+)`)
 
@@ -13,7 +17,7 @@ var savedFrom = regexp.MustCompile(`<!--\s*saved from url=\(\d+\)(\S+)`)
 // those of known sites.
 func (s *Set) Guess(body []byte, contentType string) string {
 	decoded := listing.Decode(body, contentType)
-	doc := listing.Parse("", decoded)
+	doc := listing.Parse("https://"+nowhere+"/", decoded) // for addresses that begin with //
 	candidates := doc.CanonicalLinks()
 	for _, key := range []string{"al:web:url", "twitter:url", "al:android:url"} {
 		if u := doc.Absolute(doc.Meta(key)); u != "" {
@@ -26,6 +30,9 @@ func (s *Set) Guess(body []byte, contentType string) string {
 	candidates = append(candidates, doc.Alternates()...)
 	best, rank := "", -1
 	for _, c := range candidates {
+		if strings.Contains(c, nowhere) {
+			continue
+		}
 		m := s.For(c)
 		r := 0
 		if !m.Site.Generic {

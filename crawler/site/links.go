@@ -19,6 +19,7 @@ type linkFinder struct {
 	decoys map[*html.Node]bool
 	within map[*html.Node]bool // nil: the whole page
 	seen   map[string]bool
+	own    map[*html.Node]bool // cards -> whether they link to the item they name
 	out    []Link
 	count  int
 }
@@ -92,6 +93,9 @@ func (f *linkFinder) anchors() {
 		}
 		switch m.Kind {
 		case KindListing:
+			if f.variant(a, m.ItemID) {
+				continue
+			}
 			f.addListing(abs, m, a)
 		case KindSeller:
 			if !f.seen["seller "+m.Canonical] && len(f.out) < maxLinks {
@@ -127,6 +131,41 @@ func (f *linkFinder) dropFurniture() {
 	if n >= minCards || n*2 >= f.count {
 		f.out, f.count = kept, n
 	}
+}
+
+// variant reports a link to another item inside a card that names its own and
+// links to it: the other colours of one result are no results.
+func (f *linkFinder) variant(a *html.Node, id string) bool {
+	if f.rules.ID == "" || f.rules.card == nil || id == "" {
+		return false
+	}
+	for n := a; n != nil; n = n.Parent {
+		if n.Type != html.ElementNode || !f.rules.card.Match(n) {
+			continue
+		}
+		own := listing.Attr(n, f.rules.ID)
+		return own != "" && own != id && f.linksTo(n, own)
+	}
+	return false
+}
+
+func (f *linkFinder) linksTo(card *html.Node, id string) bool {
+	links, ok := f.own[card]
+	if !ok {
+		for n := range card.Descendants() {
+			if n.Type == html.ElementNode && n.Data == "a" {
+				if m := f.p.set.For(f.p.doc.Absolute(listing.Attr(n, "href"))); m.ItemID == id {
+					links = true
+					break
+				}
+			}
+		}
+		if f.own == nil {
+			f.own = map[*html.Node]bool{}
+		}
+		f.own[card] = links
+	}
+	return links
 }
 
 // home reports an address of the same marketplace: of the same site, or of a
