@@ -127,7 +127,9 @@ const (
 func (e *extraction) addDOM() {
 	d := e.doc
 	e.addTitles()
-	for _, s := range e.priceSpots() {
+	spots := e.priceSpots()
+	e.doubtLists(spots)
+	for _, s := range spots {
 		f := Price
 		if s.strike {
 			f = StrikePrice
@@ -236,6 +238,29 @@ func (e *extraction) priceSpots() []priceSpot {
 		}
 	}
 	return spots
+}
+
+// doubtLists takes back prices that stand in the same kind of box again and
+// again, each with another amount: those are the cards of a list, and on a page
+// that does not say that it has a product none of them is its price.
+func (e *extraction) doubtLists(spots []priceSpot) {
+	for _, c := range e.cands {
+		if c.Field == Price && c.Source != "adapter" || c.Field == Title && (c.Source == "jsonld" || c.Source == "microdata" || c.Source == "adapter") {
+			return
+		}
+	}
+	amounts := map[string]map[string]bool{}
+	for _, s := range spots {
+		if amounts[s.path] == nil {
+			amounts[s.path] = map[string]bool{}
+		}
+		amounts[s.path][s.money.Amount.String()] = true
+	}
+	for i := range spots {
+		if len(amounts[spots[i].path]) >= 3 {
+			spots[i].score -= .3
+		}
+	}
 }
 
 func spotScore(s priceSpot, order, heading int) float64 {

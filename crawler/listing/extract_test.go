@@ -52,6 +52,11 @@ func TestExtract(t *testing.T) {
 		{"crossed out in data", `<del class="price">$ 20.00</del>` + ld(`{"@type":"Product","name":"Thing","offers":{"price":"20.00","priceCurrency":"USD"}}`) + `<div class="price">$ 15.00</div>`, Context{}, want{"Thing", "15", "USD", "", ""}},
 		{"dollars of the host", `<h1>Thing</h1><div class="price">$ 15.00</div>`, Context{Currency: "CAD"}, want{"Thing", "15", "CAD", "", ""}},
 		{"only an instalment", `<h1>Thing</h1><div>12 x <span class="price">€ 5,00</span> monthly</div>`, Context{}, want{"Thing", "", "", "", ""}},
+		{"data-vocabulary.org", `<div itemscope itemtype="http://data-vocabulary.org/Product"><h1 itemprop="name">Thing</h1><div itemprop="offerDetails" itemscope itemtype="http://data-vocabulary.org/Offer"><meta itemprop="currency" content="USD"><span itemprop="price" content="2.99">US$2.99</span></div></div>`, Context{}, want{"Thing", "2.99", "USD", "", ""}},
+		{"the cheaper offer is sold out", ld(`{"@type":"Product","name":"Thing","offers":[{"price":1046,"priceCurrency":"SEK","availability":"http://schema.org/InStock"},{"price":586,"priceCurrency":"SEK","availability":"http://schema.org/OutOfStock"}]}`), Context{}, want{"Thing", "1046", "SEK", "", ""}},
+		{"the usual price in json-ld, the sale's in meta data", `<meta property="og:price:standard_amount" content="150.00"><meta property="product:price:amount" content="120.00"><meta property="product:price:currency" content="USD">` + ld(`{"@type":"Product","name":"Thing","offers":{"price":"150.00","priceCurrency":"USD"}}`), Context{}, want{"Thing", "120", "USD", "", ""}},
+		{"a list under a heading", `<h1>Thing</h1><div class="box"><b class="price">€ 5,00</b></div><div class="box"><b class="price">€ 6,00</b></div><div class="box"><b class="price">€ 7,00</b></div>`, Context{}, want{"Thing", "", "", "", ""}},
+		{"bought together", `<h1>Thing</h1><div class="x_desktop-sims-fbt_price"><span class="price">$20.36</span></div>`, Context{Currency: "USD"}, want{"Thing", "", "", "", ""}},
 		{"nothing", `<p>hello</p>`, Context{}, want{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -248,7 +248,7 @@ func (e *extraction) addItem(it *item, v vocabulary) {
 		text(ReviewCount, r.item, v.confidence, "reviewCount", "ratingCount")
 	}
 	offers := it
-	if o, ok := it.prop("offers", "offer"); ok && o.item != nil {
+	if o, ok := it.prop("offers", "offer", "offerDetails"); ok && o.item != nil {
 		offers = o.item
 	}
 	e.addItemOffer(offers, v, text)
@@ -275,7 +275,7 @@ func (e *extraction) addItemAvailability(o *item, v vocabulary) {
 }
 
 func (e *extraction) addItemOffer(o *item, v vocabulary, text func(FieldName, *item, float64, ...string)) {
-	cur, _ := o.prop("priceCurrency")
+	cur, _ := o.prop("priceCurrency", "currency") // the latter in data-vocabulary.org, schema.org's forerunner
 	if cur.value != "" {
 		e.add(Candidate{Field: Currency, Raw: cur.value, Source: v.source, Path: "priceCurrency", Confidence: v.confidence})
 	}

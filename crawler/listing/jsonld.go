@@ -421,8 +421,24 @@ func (e *extraction) addSpecifications(o, cur *Tree, path string) {
 	}
 }
 
-// addOfferRange records that several offers are a range from the least.
+// inStock gives the offers that can be bought; all of them when none says so.
+func inStock(offers []*Tree) []*Tree {
+	var out []*Tree
+	for _, o := range offers[:min(len(offers), maxFound)] {
+		if a := availability(named2(o.get("availability")).scalar()); a == "in_stock" || a == "limited" {
+			out = append(out, o)
+		}
+	}
+	if len(out) == 0 {
+		return offers
+	}
+	return out
+}
+
+// addOfferRange records that several offers are a range from the least: of
+// those in stock, nobody asks the price of the others now.
 func (e *extraction) addOfferRange(offers []*Tree) {
+	offers = inStock(offers)
 	var low, high, cur string
 	var least, most *Money
 	for _, o := range offers[:min(len(offers), maxFound)] {

@@ -23,7 +23,7 @@ var labels = map[string]FieldName{
 }
 
 // nextLabel finds where the next "Label: value" begins in a run of them.
-var nextLabel = regexp.MustCompile(`\s\p{L}[\p{L} ]{1,20}:\s`)
+var nextLabel = regexp.MustCompile(`\s\p{L}[\p{L} #.]{1,20}:\s`)
 
 // addLabelled reads definition lists, two-cell table rows and "label: value"
 // pairs.
@@ -41,6 +41,7 @@ func (e *extraction) addLabelled() {
 		if elementChildren(n) > 2 {
 			continue
 		}
+		e.addItemNumber(n)
 		if TextLen(n, 80) > 70 {
 			continue
 		}
@@ -67,6 +68,23 @@ func (e *extraction) addLabelled() {
 			conf = .4
 		}
 		e.add(Candidate{Field: f, Raw: value, Source: "dom", Path: "label " + label, Confidence: conf})
+	}
+}
+
+// itemNumberName is an element that the shop calls its item's number.
+var itemNumberName = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:item|article|product)[-_]?(?:number|no|num|nr)(?:$|\s)`)
+
+var itemNumber = regexp.MustCompile(`^(?:\p{L}[\p{L}. ]{0,24}[\s#:№.-]{1,3})?(\d{5,14})$`)
+
+// addItemNumber takes the number that an element named after it shows: what
+// the shop calls the item is more than what its address looks like.
+func (e *extraction) addItemNumber(n *html.Node) {
+	name := attr(n, "id") + " " + attr(n, "class")
+	if len(name) > 200 || !strings.Contains(name, "n") || !itemNumberName.MatchString(name) || TextLen(n, 60) > 50 {
+		return
+	}
+	if m := itemNumber.FindStringSubmatch(shallowText(n)); m != nil && !e.doc.inDecoy(n) {
+		e.add(Candidate{Field: ItemID, Raw: m[1], Source: "dom", Path: cssPath(n), Confidence: .62})
 	}
 }
 

@@ -241,7 +241,7 @@ func decimalPoint(s string, hint Hint, currency string) int {
 	case after == 3 && hint.Machine && last == '.' && !zeroDecimals[currency]:
 		return lastAt
 	case after == 3 && !other && count[' '] == 0 && count['\''] == 0:
-		if s[:before] == "0" || s[:before] == "" || before > 3 || threeDecimals[currency] && last == '.' {
+		if s[:before] == "0" || s[:before] == "" || before > 3 || threeDecimals[currency] && (last == '.' || currency == "TND") { // Tunis writes 579,000 DT
 			return lastAt
 		}
 		return -1

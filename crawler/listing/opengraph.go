@@ -33,6 +33,9 @@ func (e *extraction) addMeta() {
 	put(GTIN, "product:upc", .7)
 	for _, m := range d.metas {
 		name, ok := strings.CutSuffix(m.key, ":amount")
+		if !ok {
+			name, ok = strings.CutSuffix(m.key, "_amount")
+		}
 		if !ok && strings.HasSuffix(m.key, ":price_value") {
 			name, ok = strings.TrimSuffix(m.key, ":price_value"), true
 		}
@@ -48,8 +51,10 @@ func (e *extraction) addMeta() {
 		}
 		field, conf := Price, .6
 		switch {
-		case strings.Contains(m.key, "original") || strings.Contains(m.key, "standard"):
+		case strings.Contains(m.key, "original") || strings.Contains(m.key, "standard") || strings.Contains(m.key, "regular"):
 			field = StrikePrice
+		case strings.Contains(m.key, "pretax"): // what nobody pays
+			continue
 		case strings.Contains(m.key, "sale_price"):
 			conf = .65
 		}

@@ -57,7 +57,7 @@ func ParsePrice(text string, hint Hint) (Money, error) {
 	nums := scanNumbers(text)
 	var marks []mark
 	for _, m := range scanCurrencies(text) {
-		if !m.weak || nearNumber(m, nums) {
+		if !m.weak || nearNumber(m, nums) || afterDash(text, m, nums) {
 			marks = append(marks, m)
 		}
 	}
@@ -171,6 +171,18 @@ func nearNumber(m mark, nums []number) bool {
 	return false
 }
 
+// afterDash is "1.198,- kr": the dash stands for the cents.
+func afterDash(text string, m mark, nums []number) bool {
+	for _, n := range nums {
+		if m.start >= n.end && m.start-n.end <= 4 {
+			if between := strings.TrimSpace(text[n.end:m.start]); between == ",-" || between == ".-" || between == ",–" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // chooseNumber gives the number that is the price and its currency: the first
 // number beside a currency, else the first plausible one.
 func chooseNumber(text string, nums []number, marks []mark) (num, cur int) {
@@ -244,7 +256,7 @@ func implausible(text string, n number) bool {
 	if strings.HasSuffix(strings.TrimRight(text[:n.start], " "), "%") && rest == "" {
 		return true // "%20"
 	}
-	if isDate(n.text) {
+	if isDate(n.text) || dayMonth.MatchString(text) || isThreshold(text[:n.start]) {
 		return true
 	}
 	before := strings.ToLower(strings.TrimRight(text[:n.start], " ,."))
@@ -254,6 +266,21 @@ func implausible(text string, n number) bool {
 		}
 	}
 	return false
+}
+
+// dayMonth is a text that is nothing but a day and a month.
+var dayMonth = regexp.MustCompile(`^\s*\d{1,2}-0\d\s*$`)
+
+// threshold ends a text that is followed by what one must order, not pay:
+// "Free shipping on orders over $49", "min. order: 1".
+var threshold = regexp.MustCompile(`(?i)(?:orders?|purchases?|bestellungen|bestellwert|commandes?|pedidos?|compras?|ordini|acquisti|zamówień|заказ\p{L}*)(?:\s+(?:of|over|above|from|ab|über|dès|de plus de|supérieures? à|superiores? a|a partir de|acima de|da|oltre|od|powyżej|от))?\s*:?\s*$`)
+
+func isThreshold(before string) bool {
+	if len(before) < 5 {
+		return false
+	}
+	before = strings.TrimRight(before[max(0, len(before)-80):], " $€£¥₹R")
+	return threshold.MatchString(before)
 }
 
 // isDate recognises 15.08.2017 and the like.

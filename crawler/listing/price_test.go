@@ -71,7 +71,47 @@ func TestPriceStrings(t *testing.T) {
 	}
 	share := float64(right) / float64(total)
 	t.Logf("price strings: %d of %d right (%.1f %%)", right, total, 100*share)
-	if share < 0.97 {
-		t.Errorf("%.1f %% of the price strings are right, want 97 %%", 100*share)
+	// The rest are two currencies that are none, and texts without a number for
+	// which the list wants 1.
+	if share < 0.985 {
+		t.Errorf("%.1f %% of the price strings are right, want 98.5 %%", 100*share)
+	}
+}
+
+// TestPriceTexts reads ways of writing prices that shops were seen to use.
+func TestPriceTexts(t *testing.T) {
+	for _, tc := range []struct{ text, hint, want string }{
+		{"579,000 DT", "", "579 TND"},
+		{"3 419,000 DT", "", "3419 TND"},
+		{"5 199,000 TND", "TND", "5199 TND"},
+		{"1.198,- Kr", "DKK", "1198 DKK"},
+		{"1.250 € VB", "", "1250 EUR"},
+		{"R$ 4.425,44", "", "4425.44 BRL"},
+		{"₹49,990.00", "", "49990 INR"},
+		{"₹ 1,41,999", "", "141999 INR"},
+		{"PKR 36,296.46", "", "36296.46 PKR"},
+		{"$173.000", "COP", "173000 COP"},
+		{"From $18.98 AUD", "", "18.98 AUD"},
+		{"£5.99 to £14.99", "", "5.99 GBP"},
+		{"1 046 kr", "SEK", "1046 SEK"},
+		{"S/ 1,299.00", "", "1299 PEN"},
+		{"US$2.99", "", "2.99 USD"},
+		{"63,42 €", "", "63.42 EUR"},
+		{"2.345 грн", "UAH", "2345 UAH"},
+		{"1 445 400 сум", "", "1445400 UZS"},
+		{"Free Shipping on Orders $49+.", "USD", ""},
+		{"free shipping on orders over $35", "USD", ""},
+		{"Versandkostenfrei für Bestellungen ab 29 €", "", ""},
+		{"Цена: уточняйте (мин. заказ: 1 )", "", ""},
+		{"25-09", "", ""},
+		{"-34%", "", ""},
+	} {
+		got := ""
+		if m, err := ParsePrice(tc.text, Hint{Currencies: []string{tc.hint}}); err == nil {
+			got = strings.TrimSpace(m.Amount.String() + " " + m.Currency)
+		}
+		if got != tc.want {
+			t.Errorf("%q: got %q, want %q", tc.text, got, tc.want)
+		}
 	}
 }

@@ -21,7 +21,7 @@ func (e *extraction) weighPrices() {
 		switch c.Source {
 		case "jsonld", "microdata", "rdfa", "state", "opengraph":
 			e.regroup(c)
-			if e.crossedOut(*c) {
+			if e.crossedOut(*c) || e.beforeSale(*c) {
 				c.Confidence -= .3
 			} else if e.shown(*c) {
 				c.Confidence += .08
@@ -67,6 +67,20 @@ func (e *extraction) crossedOut(c Candidate) bool {
 		}
 	}
 	return false
+}
+
+// beforeSale reports whether the page's own meta data call a structured price
+// the usual one and give a lower one for now.
+func (e *extraction) beforeSale(c Candidate) bool {
+	usual, sale := false, false
+	for _, o := range e.cands {
+		if o.Source != "opengraph" || o.Amount == nil || o.Currency != "" && c.Currency != "" && o.Currency != c.Currency {
+			continue
+		}
+		usual = usual || o.Field == StrikePrice && o.Amount.Equal(*c.Amount)
+		sale = sale || o.Field == Price && o.Amount.IsPositive() && o.Amount.LessThan(*c.Amount)
+	}
+	return usual && sale && c.Source != "opengraph"
 }
 
 // shown reports whether the page's text has the candidate's amount, in its

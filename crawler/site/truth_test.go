@@ -256,7 +256,7 @@ func TestTruth(t *testing.T) {
 	for _, want := range []struct {
 		field string
 		least float64
-	}{{"price", .95}, {"currency", .95}, {"title", .97}, {"seller", .90}, {"item id", .90}, {"no invention", 1}, {"blocked", 1}, {"no false block", 1}, {"links", .95}, {"kind", .95}} {
+	}{{"price", 1}, {"currency", 1}, {"title", 1}, {"seller", 1}, {"item id", 1}, {"image", 1}, {"no invention", 1}, {"blocked", 1}, {"no false block", 1}, {"links", 1}, {"kind", 1}} {
 		if got := s.share(want.field); got < want.least {
 			t.Errorf("%s: %.1f %% right, want %.0f %%", want.field, 100*got, 100*want.least)
 		}
