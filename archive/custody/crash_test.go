@@ -259,7 +259,7 @@ func TestRace(t *testing.T) {
 	w.cfg.Store = noLock{w.store}
 	w.cfg.MaxBatch = 5
 	ctx := context.Background()
-	const each, actors = 60, 3
+	const each, actors = 25, 8
 	var events [actors][]Event
 	for i := range events {
 		for range each {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,81 @@ func TestMonitorSees(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMonitorTells: how far it got is told as it goes, and what it holds in
+// memory does not grow with the log.
+func TestMonitorTells(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.cfg.MaxBatch = 500
+	l := w.open()
+	const batches, each = 12, 500
+	for range batches {
+		w.append(l, each)
+		w.sequence(l)
+	}
+	var told []Progress
+	var heap []uint64
+	r, err := l.MonitorTelling(ctx, func(p Progress) {
+		told = append(told, p)
+		heap = append(heap, liveHeap())
+	})
+	if err != nil || r.Count != 0 || r.Entries != batches*each {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if len(told) != batches+batches*each/1000 {
+		t.Fatalf("told %d times", len(told))
+	}
+	for i, p := range told {
+		if want := int64(min(i+1, batches) * each); p.Entries != want || p.Of != batches*each {
+			t.Fatalf("the %dth time: %+v", i+1, p)
+		}
+	}
+	if last := told[len(told)-1]; last.Documents != batches*each {
+		t.Fatalf("%+v", last)
+	}
+	// From the second batch on nothing may pile up: 500 entries are some 200 KB.
+	if grown := int64(heap[batches-1]) - int64(heap[1]); grown > 1<<20 {
+		t.Errorf("%d bytes more after %d entries than after %d", grown, batches*each, 2*each)
+	}
+}
+
+// liveHeap is what is reachable.
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkMonitor walks a log of 100,000 entries in 20 checkpoints; the vault
+// is memory, and is not counted in what the walk needs.
+func BenchmarkMonitor(b *testing.B) {
+	ctx := context.Background()
+	w := newWorld(b)
+	l := w.open()
+	const batches, each = 20, 5000
+	for range batches {
+		w.append(l, each)
+		w.sequence(l)
+	}
+	before := liveHeap()
+	var peak uint64
+	b.ResetTimer()
+	for range b.N {
+		r, err := l.MonitorTelling(ctx, func(Progress) {
+			b.StopTimer()
+			peak = max(peak, liveHeap())
+			b.StartTimer()
+		})
+		if err != nil || r.Count != 0 || r.Entries != batches*each {
+			b.Fatalf("%+v, %v", r, err)
+		}
+	}
+	b.ReportMetric(float64(batches*each*b.N)/b.Elapsed().Seconds(), "entries/s")
+	b.ReportMetric(max(0, float64(peak)-float64(before))/(1<<20), "MiB-live")
+	b.ReportMetric(0, "ns/op")
 }
 
 // TestErased: a document that is gone is no difference once an erased event

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,6 +117,63 @@ func TestLog(t *testing.T) {
 			t.Fatalf("%d, %v", c.Size, err)
 		}
 		if r, err := l.Monitor(ctx); err != nil || r.Count != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	})
+}
+
+// TestEightSequencers lets eight processes append and sequence as they please,
+// on one database and one storage: every event is in the log once, and the log
+// is one line.
+func TestEightSequencers(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db func() *sqldb.DB) {
+		ctx := context.Background()
+		keys, err := custody.NewKeys("log.example.org/x", rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, _, err := keys.Signer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, _ := keys.Public()
+		verifiers, err := custody.VerifierList(public...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := custody.Config{
+			Origin: "log.example.org/x", Signer: signer, Verifiers: verifiers, Vault: vault.NewMem(time.Now), MaxBatch: 7,
+			Now: time.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
+		}
+		const processes, each = 8, 12
+		var logs []*custody.Log
+		for range processes {
+			cfg.Store = open(t, db(), time.Now)
+			l, err := custody.Open(ctx, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			logs = append(logs, l)
+		}
+		var wg sync.WaitGroup
+		for _, l := range logs {
+			wg.Go(func() {
+				for range each {
+					e := custody.Event{Type: custody.Viewed, Actor: "person:ann", Subject: custody.Subject{Case: "c-1"}}
+					if _, err := l.Append(ctx, e, custody.Keep{}); err != nil {
+						t.Error(err)
+					}
+					if _, err := l.Sequence(ctx); err != nil && !errors.Is(err, custody.ErrBusy) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if c, err := logs[0].Sequence(ctx); err != nil || c.Size != processes*each {
+			t.Fatalf("%d, %v", c.Size, err)
+		}
+		if r, err := logs[1].Monitor(ctx); err != nil || r.Count != 0 || r.Events != processes*each {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	})

@@ -1,0 +1,13 @@
+module github.com/trawlmark/trawlmark/archive/custody/testdata/torchwood
+
+go 1.26.0
+
+require (
+	filippo.io/torchwood v0.6.1
+	golang.org/x/mod v0.42.0
+)
+
+require (
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/sync v0.25.0 // indirect
+)
