@@ -51,7 +51,7 @@ does not answer, 5 not found, 6 evidence does not verify, 7 partly done,
 	root.AddCommand(
 		demoCommand(g), upCommand(g), workerCommand(g), dispatcherCommand(g), consoleCommand(g),
 		captureCommand(g), watchCommand(g), findingCommand(g), evidenceCommand(g), archiveCommand(g), caseCommand(g), packageCommand(g),
-		jobCommand(g), laneCommand(g), custodyCommand(g), siteCommand(g), doctorCommand(g), configCommand(g), hiddenS3Command(),
+		jobCommand(g), laneCommand(g), queueCommand(g), custodyCommand(g), siteCommand(g), doctorCommand(g), configCommand(g), hiddenS3Command(),
 	)
 	return root
 }

@@ -19,9 +19,7 @@ func jobCommand(g *globals) *cobra.Command {
 		jobAct(g, "cancel", "cancelled", "Take jobs back; a visit under way is stopped", func(ctx context.Context, l *ledger.Ledger, id capture.ID) error {
 			return l.Cancel(ctx, id, "cancelled by "+g.actor())
 		}),
-		jobAct(g, "reopen", "planned again", "Plan jobs again that failed, were cancelled or quarantined", func(ctx context.Context, l *ledger.Ledger, id capture.ID) error {
-			return l.Reopen(ctx, id)
-		}), jobPrune(g))
+		jobReopen(g), jobPrune(g))
 	return c
 }
 
@@ -195,10 +193,11 @@ func jobPrune(g *globals) *cobra.Command {
 }
 
 func laneCommand(g *globals) *cobra.Command {
-	c := &cobra.Command{Use: "lane", Short: "Look at the lanes, stop one, let it go on"}
+	c := &cobra.Command{Use: "lane", Short: "Look at the lanes, stop one, let it go on, lift a penalty"}
 	c.AddCommand(laneList(g),
 		laneAct(g, "pause", "paused", "Stop a lane: no worker asks its sites anything until resume", (*ledger.Ledger).PauseLane),
-		laneAct(g, "resume", "resumed", "End a pause", (*ledger.Ledger).ResumeLane))
+		laneAct(g, "resume", "resumed", "End a pause", (*ledger.Ledger).ResumeLane),
+		laneAct(g, "lift", "lifted", "Lift the penalty of a lane before its time: the site asked for it, so know better", (*ledger.Ledger).OpenLane))
 	return c
 }
 

@@ -104,7 +104,9 @@ func (l *Limiter) settle(ctx context.Context) error {
 
 // Sync tells Redis all that the ledger knows of lanes. The dispatcher does it
 // every few seconds: penalties that reached only the ledger, and pauses set by
-// a command that has no Redis, take effect by it. It lifts no penalty.
+// a command that has no Redis, take effect by it, and so does the lifting of a
+// penalty. A site that closes the lane within a minute of a lift may have to be
+// told twice: what only Redis knew by then is told again by the next Sync.
 func (l *Limiter) Sync(ctx context.Context) error { return l.restore(ctx) }
 
 func (l *Limiter) restore(ctx context.Context) error {
@@ -117,6 +119,9 @@ func (l *Limiter) restore(ctx context.Context) error {
 	}
 	for _, k := range lanes {
 		err := l.tellClosed(ctx, l.redis, k.Name, k.ClosedUntil, reason(k.Reason))
+		if err == nil && k.Lifted(l.book.Now()) {
+			err = l.redis.Del(ctx, closedKey(k.Name)).Err()
+		}
 		if err == nil && k.Paused {
 			err = l.redis.Set(ctx, pausedKey(k.Name), reason(k.PausedBy), 0).Err()
 		} else if err == nil {

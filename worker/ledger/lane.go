@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Lane is what is durably known of a lane: a penalty that a site asked for, or
 // a pause that an operator set.
@@ -15,3 +18,16 @@ type Lane struct {
 
 // Open reports whether the lane may be used at the instant now.
 func (l Lane) Open(now time.Time) bool { return !l.Paused && !l.ClosedUntil.After(now) }
+
+// openedBy begins the reason of a lane whose penalty was lifted.
+const openedBy = "opened by "
+
+// liftedFor is how long after a lift the limiter is told of it: a dispatcher
+// that syncs every few seconds hears it many times.
+const liftedFor = time.Minute
+
+// Lifted reports whether a person has just lifted the lane's penalty, and no
+// site has closed it since.
+func (l Lane) Lifted(now time.Time) bool {
+	return l.ClosedUntil.IsZero() && strings.HasPrefix(l.Reason, openedBy) && now.Sub(l.Updated) < liftedFor
+}

@@ -38,7 +38,7 @@ func (l *Ledger) CloseLane(ctx context.Context, lane string, until time.Time, re
 
 // OpenLane lifts a lane's penalty: an operator knows better.
 func (l *Ledger) OpenLane(ctx context.Context, lane, by string) error {
-	return l.setLane(ctx, lane, 0, "opened by "+by, false, "", `closed_until = 0, reason = excluded.reason`)
+	return l.setLane(ctx, lane, 0, openedBy+by, false, "", `closed_until = 0, reason = excluded.reason`)
 }
 
 // PauseLane stops a lane until ResumeLane.
