@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,7 +196,44 @@ func TestARedactionHoldsNothingOfWhatWasHidden(t *testing.T) {
 	if info, err := w.vault.Stat(t.Context(), vault.ManifestKey(r.ID), ""); err != nil || info.RetainUntil.IsZero() {
 		t.Errorf("it is not locked: %+v, %v", info, err)
 	}
+	if locks, err := a.Locks(t.Context(), r.ID); err != nil || len(locks) != len(m.Artifacts)+1 || slices.ContainsFunc(locks, func(l archive.ObjectLock) bool { return len(l.Wrong) > 0 || !l.Told }) {
+		t.Errorf("%+v, %v", locks, err)
+	}
 	w.sound(t, a, r.ID)
+}
+
+func TestLocksTellWhatTheStorageDoesNotKeep(t *testing.T) {
+	w := newWorld(t)
+	a := w.open(t)
+	c := w.secretive(t)
+	if _, err := a.Ingest(t.Context(), c, archive.Description{}); err != nil {
+		t.Fatal(err)
+	}
+	wrong := func(want string) {
+		t.Helper()
+		locks, err := a.Locks(t.Context(), c.ID)
+		if err != nil || !strings.Contains(fmt.Sprint(locks), want) {
+			t.Errorf("want %q: %+v, %v", want, locks, err)
+		}
+	}
+	if err := a.Hold(t.Context(), c.ID, true, "person:ann", "x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.vault.Hold(t.Context(), vault.ManifestKey(c.ID), "", false); err != nil {
+		t.Fatal(err)
+	}
+	wrong("under legal hold, the object is not")
+	w.vault.Hide(vault.WARCKey(c.ID))
+	wrong("is not there")
+	e, err := w.catalog.Get(t.Context(), c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.RetainUntil = e.RetainUntil.AddDate(1, 0, 0)
+	if err := w.catalog.SetRetention(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	wrong("its capture must be kept until")
 }
 
 // sound: audit and rebuild know redactions.

@@ -19,6 +19,8 @@ const (
 	LayerCustody    Layer = "custody events"
 	LayerArtifacts  Layer = "artifacts"
 	LayerWACZ       Layer = "WACZ"
+	// LayerStorage is of captures in the store only: lock, legal hold, version.
+	LayerStorage Layer = "storage lock"
 )
 
 // Layers lists them.
@@ -130,6 +132,11 @@ func (r *Report) Failed() []Check {
 		}
 	}
 	return all
+}
+
+// Add adds a check that somebody else made.
+func (r *Report) Add(l Layer, s Status, id capture.ID, file, note string) {
+	r.add(l, s, id, file, note)
 }
 
 func (r *Report) add(l Layer, s Status, id capture.ID, file, note string) {

@@ -45,7 +45,7 @@ func TestARedactionIsLookedAtStoredFoundAndHandedOver(t *testing.T) {
 	if b, err := os.ReadFile(file); err != nil || strings.Contains(string(b), title) {
 		t.Errorf("the package holds the title: %v", err)
 	}
-	if out, errs, code = s.do(verifyCommand, file, made.Redaction.String()); code != exitOK || strings.Count(out, ": PASS\n") != 2 || !strings.Contains(out, "withheld (digest known: sha256") || !strings.Contains(out, "redaction of "+s.id.String()) {
+	if out, errs, code = s.do(verifyCommand, file, made.Redaction.String()); code != exitOK || strings.Count(out, ": PASS\n") != 2 || !strings.Contains(out, "storage lock          PASS") || !strings.Contains(out, "withheld (digest known: sha256") || !strings.Contains(out, "redaction of "+s.id.String()) {
 		t.Errorf("verify: exit code %d\n%s%s", code, out, errs)
 	}
 }

@@ -23,7 +23,8 @@ func verifyCommand(g *globals) *cobra.Command {
 		Use: "verify PACKAGE|CAPTURE...", Short: "Check packages, or captures as they are in the store, layer by layer", Args: cobra.MinimumNArgs(1),
 		Long: `Verify checks a package file, or captures in the store, against the log's keys and
 the authorities' roots: of this installation, or of the file given by --trust.
-For a package of somebody else, use --trust, or trawlmark-verify.
+For a package of somebody else, use --trust, or trawlmark-verify. Of captures in
+the store it also asks the storage for lock, legal hold and version of each object.
 
 PASS is good. FAIL is not (exit 6). NOT-CHECKED means that nobody knows (exit 7).
 Looking at captures this way is no custody event: nothing is shown of them.`,
@@ -138,7 +139,38 @@ func (a *app) verifyOne(ctx context.Context, arg string, trust bundle.Trust) (ve
 	// There is no package that could be whole: the other layers count.
 	r.Checks = slices.DeleteFunc(r.Checks, func(c bundle.Check) bool { return c.Layer == bundle.LayerPackage && c.Status != bundle.Fail })
 	layers := slices.DeleteFunc(bundle.Layers(), func(l bundle.Layer) bool { return l == bundle.LayerPackage && r.Layer(l) != bundle.Fail })
-	return verifiedOf(arg, r, layers), nil
+	if err := a.verifyLocks(ctx, id, r); err != nil {
+		return verified{}, err
+	}
+	return verifiedOf(arg, r, append(layers, bundle.LayerStorage)), nil
+}
+
+// verifyLocks adds what the storage says of a capture's objects: a package
+// cannot tell, the store can.
+func (a *app) verifyLocks(ctx context.Context, id capture.ID, r *bundle.Report) error {
+	arch, err := a.openArchive(ctx, commandSpace("cli"))
+	if err != nil {
+		return err
+	}
+	locks, err := arch.Locks(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, l := range locks {
+		switch {
+		case len(l.Wrong) > 0:
+			r.Add(bundle.LayerStorage, bundle.Fail, id, l.Key, strings.Join(l.Wrong, "; "))
+		case !l.Told:
+			r.Add(bundle.LayerStorage, bundle.NotChecked, id, l.Key, "nothing keeps it: the storage has no locks, or the retention has ended")
+		default:
+			note := fmt.Sprintf("%s until %s", l.Mode, timeText(l.RetainUntil))
+			if l.Hold {
+				note += ", legal hold"
+			}
+			r.Add(bundle.LayerStorage, bundle.Pass, id, l.Key, note)
+		}
+	}
+	return nil
 }
 
 func verifiedOf(name string, r *bundle.Report, layers []bundle.Layer) verified {
@@ -182,7 +214,7 @@ func (v verified) print(w io.Writer, all bool) {
 			fmt.Fprintf(w, "    redaction of %s, made %s by %s: %s\n", r.Original, timeText(r.At), printableLine(r.By), printableLine(r.Reason))
 		}
 	}
-	for _, l := range bundle.Layers() {
+	for _, l := range append(bundle.Layers(), bundle.LayerStorage) {
 		s, ok := v.Layers[l]
 		if !ok {
 			continue
