@@ -2,6 +2,7 @@ package crawler_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -168,40 +169,55 @@ func visitOne(b *testing.B, m *market, url string, mode site.RenderMode) {
 
 // BenchmarkVisitAgainstChromedp prints what a visit by Chrome costs beside
 // chromedp doing the least it can for the same page: navigate, the document, one
-// picture, in a fresh context. crawler/render has the same without the visit
+// picture, in a fresh context. Both take turns, so that what else the machine
+// does falls on both alike. crawler/render has the same without the visit
 // around it.
 //
 //	go test -run xxx -bench Chromedp -benchtime 10x ./crawler
 func BenchmarkVisitAgainstChromedp(b *testing.B) {
-	m := newMarket(b, true, markettest.Config{CrawlDelay: -1}, crawler.Config{})
-	page := benchPages(m)[0]
-	var bare time.Duration
-	b.Run("bare", func(b *testing.B) {
-		shot := bareChrome(b, m.Addr, page)
-		shot()
-		began := time.Now()
-		for b.Loop() {
+	for _, n := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("%d at once", n), func(b *testing.B) {
+			m := newMarket(b, true, markettest.Config{CrawlDelay: -1}, crawler.Config{})
+			page := benchPages(m)[0]
+			watch := &stopwatch{}
+			m.crawler.Renderer = timedRenderer{newBenchRenderer(b, n), watch}
+			shot := bareChrome(b, m.Addr, page)
 			shot()
-		}
-		bare = perOp(b, time.Since(began))
-	})
-	b.Run("visit", func(b *testing.B) {
-		watch := &stopwatch{}
-		renderer := m.crawler.Renderer
-		m.crawler.Renderer = timedRenderer{renderer, watch}
-		defer func() { m.crawler.Renderer = renderer }()
-		visitOne(b, m, page, site.RenderAlways)
-		*watch = stopwatch{}
-		began := time.Now()
-		for b.Loop() {
 			visitOne(b, m, page, site.RenderAlways)
-		}
-		total := time.Since(began)
-		if took := perOp(b, total); bare > 0 {
-			b.ReportMetric(float64(took)/float64(bare), "times-bare")
-		}
-		watch.print(b, b.N, total)
-	})
+			*watch = stopwatch{}
+			var bare, visit time.Duration
+			for b.Loop() {
+				bare += together(n, shot)
+				visit += together(n, func() { visitOne(b, m, page, site.RenderAlways) })
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(n*b.N)/bare.Seconds(), "bare/s")
+			b.ReportMetric(float64(n*b.N)/visit.Seconds(), "visits/s")
+			b.ReportMetric(visit.Seconds()/bare.Seconds(), "times-bare")
+			watch.print(b, 2*n*b.N, visit*time.Duration(2*n))
+		})
+	}
+}
+
+func newBenchRenderer(b *testing.B, contexts int) *render.Renderer {
+	r, err := render.New(b.Context(), render.Config{MaxContexts: contexts})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { r.Close() })
+	return r
+}
+
+// together does something n times at once, each twice, and gives half of the
+// time that took.
+func together(n int, do func()) time.Duration {
+	began := time.Now()
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() { do(); do() })
+	}
+	wg.Wait()
+	return time.Since(began) / 2
 }
 
 // bareChrome gives a function that looks at the page with chromedp alone. The

@@ -150,6 +150,10 @@ func (m *mask) exchanges(list []*capture.Exchange) (missing []capture.Missing) {
 			e.Failure.Text = m.text(e.Failure.Text)
 		}
 		e.RequestBody, _ = m.body(e.RequestBody, func() ([]byte, error) { return capture.ReadAll(e.RequestBody, m.limit) })
+		var cut string
+		if e.Messages, cut = m.body(e.Messages, func() ([]byte, error) { return capture.ReadAll(e.Messages, m.limit) }); cut != "" {
+			missing = append(missing, capture.Missing{What: "messages", URL: e.URL, Reason: cut})
+		}
 		was := e.Body
 		body, why := m.body(was, func() ([]byte, error) { return fetch.Decoded(e, m.limit) })
 		if why == "" {

@@ -80,6 +80,10 @@ type Exchange struct {
 	Truncated   Truncation
 	MissingBody string
 	FromCache   bool
+	// Messages is what a WebSocket carried after its handshake: JSON, one
+	// message a line, in order (archive/warc/SPEC.md, "Messages"). What is not in
+	// it is said by its last line and by Capture.Missing. Nil for none.
+	Messages Body
 
 	// Remote is the peer really connected to; invalid when none was.
 	Remote netip.AddrPort

@@ -53,7 +53,22 @@ func (x *writer) exchange(ctx context.Context, e *capture.Exchange) error {
 			return err
 		}
 	}
+	if err := x.messages(ctx, e); err != nil {
+		return err
+	}
 	return x.chain(ctx, e)
+}
+
+// messages writes what a WebSocket carried, as a record about its handshake.
+func (x *writer) messages(ctx context.Context, e *capture.Exchange) error {
+	if e.Messages == nil || e.Messages.Size() == 0 {
+		return nil
+	}
+	r := x.start(TypeMetadata, x.opt.NewID(), e.URL, e.Started)
+	r.field("WARC-Refers-To", "<"+e.ID.URN()+">")
+	r.field("WARC-Concurrent-To", "<"+e.ID.URN()+">")
+	r.media, r.body = "application/x-ndjson", e.Messages
+	return x.write(ctx, r)
 }
 
 func (x *writer) response(ctx context.Context, e *capture.Exchange) error {

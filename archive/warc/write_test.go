@@ -231,6 +231,25 @@ func TestCertificatesOncePerChain(t *testing.T) {
 	}
 }
 
+func TestMessagesOfASocketFollowItsHandshake(t *testing.T) {
+	c := everything(t)
+	const said = `{"at":"2026-01-02T03:04:05Z","way":"received","opcode":1,"text":"12.00"}` + "\n"
+	e := c.Exchanges[0]
+	e.Messages = capture.Bytes(said)
+	file, index := written(t, c, options())
+	for _, entry := range find(index, TypeMetadata, e.URL) {
+		recs, blocks := readAll(t, file[entry.Offset:entry.Offset+entry.Length])
+		if recs[0].Get("Content-Type") != "application/x-ndjson" {
+			continue
+		}
+		if string(blocks[0]) != said || recs[0].Get("WARC-Refers-To") != "<"+e.ID.URN()+">" || recs[0].Get("WARC-Payload-Digest") != "" {
+			t.Errorf("the messages came back as %v\n%s", recs[0].Header, blocks[0])
+		}
+		return
+	}
+	t.Error("the messages are not in the file")
+}
+
 func TestCutsAndFailuresAreSaid(t *testing.T) {
 	file, _ := written(t, everything(t), options())
 	recs, blocks := readAll(t, file)

@@ -128,7 +128,7 @@ func faults() map[Fault]faultInfo {
 		FaultAutoDownload:   {seen, noDif, true, true, "a script starts a download"},
 		FaultTall:           {seen, noDif, true, true, "40,000 px high"},
 		FaultInfiniteScroll: {seen, noDif, true, true, "grows when it is scrolled"},
-		FaultHang:           {capture.Timeout, seen, true, true, "a script that never ends"},
+		FaultHang:           {capture.RenderCrash, seen, true, true, "a script that never ends"},
 		FaultIframes:        {seen, noDif, true, false, "frames of another origin"},
 		FaultWebSocket:      {seen, noDif, true, false, "a WebSocket that keeps talking"},
 		FaultServiceWorker:  {seen, noDif, true, true, "a service worker"},

@@ -191,6 +191,7 @@ func TestCrashKeepsWhatWasSeen(t *testing.T) {
 		crash(v)
 	}()
 	res, err := v.run(context.Background())
+	v.dispose(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +208,36 @@ func TestCrashKeepsWhatWasSeen(t *testing.T) {
 	res = r.Render(context.Background(), w.ask("http://shop.test/fine"))
 	if res.Outcome != "" {
 		t.Errorf("the next capture: %q %q", res.Outcome, res.Evidence)
+	}
+}
+
+// A page that hangs after it has loaded: the browser lives, the page does not,
+// and what it showed is kept.
+func TestHangAfterLoadingIsTold(t *testing.T) {
+	w := newWorld(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/later", html(`<title>Bag</title><p>price 12.00</p><script>onload = () => setTimeout(() => { for (;;); }, 1)</script>`))
+	mux.HandleFunc("/scroll", html(`<title>Bag</title><p style="height:5000px">price 12.00</p><script>onscroll = () => { for (;;); }</script>`))
+	mux.HandleFunc("/fine", html(`<p>fine</p>`))
+	w.site("shop.test", mux)
+	r := newRenderer(t, func(c *Config) { c.HangWait, c.StepTimeout = 4*time.Second, 5*time.Second })
+	for _, path := range []string{"/later", "/scroll"} {
+		q := w.ask("http://shop.test" + path)
+		q.Screenshots = true
+		res := r.Render(context.Background(), q)
+		t.Logf("%s: %q %q settled %q, missing %v", path, res.Outcome, res.Evidence, res.Settled, res.Missing)
+		if res.Outcome != capture.RenderCrash || !strings.Contains(strings.Join(res.Evidence, " "), "without a pause, while the browser answered") {
+			t.Errorf("%s: outcome %q %q", path, res.Outcome, res.Evidence)
+		}
+		if res.Title != "Bag" || !strings.Contains(string(res.DOM), "price 12.00") || res.artifact(capture.RoleViewport) == nil {
+			t.Errorf("%s: what it showed is not kept: %q, %d artifacts", path, res.DOM, len(res.Artifacts))
+		}
+		if res := r.Render(context.Background(), w.ask("http://shop.test/fine")); res.Outcome != "" {
+			t.Errorf("the next capture: %q %q", res.Outcome, res.Evidence)
+		}
+	}
+	if s := r.Stats(); s.PageCrashes != 2 || s.Crashes != 0 {
+		t.Errorf("counted as %+v", s)
 	}
 }
 

@@ -42,7 +42,7 @@ func bodiless(e *capture.Exchange) bool {
 
 func (r *recorder) askBody(s session, h *hop) {
 	r.bodies++
-	h.asked = true
+	h.asked, h.listens, h.heard = true, false, nil
 	var ask func(s session, try int)
 	ask = func(s session, try int) {
 		post(s, network.GetResponseBody, network.GetResponseBodyParams{RequestID: h.id},
@@ -106,27 +106,64 @@ func (r *recorder) dataReceived(ev *network.EventDataReceived) {
 	}
 	h := t.last()
 	h.received += ev.DataLength
+	h.hear(ev)
 	r.total += ev.DataLength
 	r.over = r.over || r.total > r.req.MaxTotalBytes
 	if h.received > r.req.MaxBodyBytes && h.ex.Truncated == "" && !h.done {
 		r.landed(h)
 		r.cut(h, capture.ByLength, fmt.Sprintf("the body is larger than the limit of %d bytes", r.req.MaxBodyBytes))
+		r.takeHeard(h)
 	}
 }
 
-// takeOpen asks for what there is of every body still on its way. Chrome gives
-// a part of what the page's cache holds (images, style sheets, scripts), but
-// not of documents nor of what scripts read.
+// takeOpen asks for what there is of every body still on its way.
 func (r *recorder) takeOpen(why capture.Truncation) {
 	for _, h := range r.order {
-		if !h.answered || h.done || h.asked || h.ex.Truncated != "" || bodiless(h.ex) || endlessKind(h.kind) {
+		if !h.answered || h.done || h.asked || h.ex.Truncated != "" || bodiless(h.ex) || h.kind == network.ResourceTypeWebSocket {
 			continue
 		}
 		r.cut(h, why, "still loading when the capture ended")
 		if partly(h.kind) {
 			r.takePart(h)
+		} else {
+			r.takeHeard(h)
 		}
 	}
+}
+
+// maxHeard bounds, in bytes, what is kept of one body while it comes.
+const maxHeard = 8 << 20
+
+// listen begins to listen in to a body that scripts read: of these Chrome gives
+// out nothing until they are whole, and some never are. It must be asked for
+// before the first byte comes; whether that was so is seen by the lengths.
+func (r *recorder) listen(h *hop) {
+	switch h.kind {
+	case network.ResourceTypeEventSource, network.ResourceTypeXHR, network.ResourceTypeFetch:
+		h.listens = true
+		post(h.sess, network.StreamResourceContent, network.StreamResourceContentParams{RequestID: h.id}, nil)
+	}
+}
+
+// hear takes a piece of a body that is listened to.
+func (h *hop) hear(ev *network.EventDataReceived) {
+	if !h.listens || len(h.heard) >= maxHeard {
+		return
+	}
+	if int64(len(ev.Data)) != ev.DataLength {
+		h.listens, h.heard = false, nil // there is a hole
+		return
+	}
+	h.heard = append(h.heard, ev.Data...)
+}
+
+// takeHeard makes what was heard of an unfinished body its part.
+func (r *recorder) takeHeard(h *hop) {
+	if len(h.heard) > 0 {
+		h.ex.MissingBody = ""
+		h.ex.Body = r.kept.keep(h.heard[:min(int64(len(h.heard)), r.req.MaxBodyBytes)])
+	}
+	h.listens, h.heard = false, nil
 }
 
 // partly reports whether Chrome gives out unfinished bodies of a kind.

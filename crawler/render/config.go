@@ -57,6 +57,9 @@ type Config struct {
 	// IdleWait is how long after its load event a page that is never quiet is
 	// waited for. Default 10 seconds.
 	IdleWait time.Duration
+	// HangWait is how long a loaded page may give no sign of life before its
+	// scripts are stopped and it counts as hanging. Default 20 seconds.
+	HangWait time.Duration
 	// Sandbox is the policy. Default SandboxAuto.
 	Sandbox Sandbox
 	// UID and GID are whom Chrome runs as when we are root. Default 65534
@@ -105,6 +108,9 @@ func (c Config) withDefaults() Config {
 	if c.IdleWait == 0 {
 		c.IdleWait = 10 * time.Second
 	}
+	if c.HangWait == 0 {
+		c.HangWait = 20 * time.Second
+	}
 	if c.Sandbox == "" {
 		c.Sandbox = SandboxAuto
 	}
@@ -141,7 +147,7 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		key string
 		d   time.Duration
-	}{{"recycle_age", c.RecycleAge}, {"step_timeout", c.StepTimeout}, {"start_timeout", c.StartTimeout}, {"quiet", c.Quiet}, {"idle_wait", c.IdleWait}} {
+	}{{"recycle_age", c.RecycleAge}, {"step_timeout", c.StepTimeout}, {"start_timeout", c.StartTimeout}, {"quiet", c.Quiet}, {"idle_wait", c.IdleWait}, {"hang_wait", c.HangWait}} {
 		if d.d < 0 {
 			return fmt.Errorf("%s: %s is negative", d.key, d.d)
 		}

@@ -62,9 +62,13 @@ func (v *visit) handle(m *cdproto.Message) {
 	case cdproto.EventNetworkWebSocketHandshakeResponseReceived:
 		on(v, m, v.rec.socketAnswered)
 	case cdproto.EventNetworkWebSocketFrameReceived:
-		on(v, m, func(ev *socketEvent) { v.rec.socketFrame(ev.RequestID, 0) })
+		on(v, m, func(ev *network.EventWebSocketFrameReceived) {
+			v.rec.socketFrame(ev.RequestID, 0, ev.Timestamp, ev.Response)
+		})
 	case cdproto.EventNetworkWebSocketFrameSent:
-		on(v, m, func(ev *socketEvent) { v.rec.socketFrame(ev.RequestID, 1) })
+		on(v, m, func(ev *network.EventWebSocketFrameSent) {
+			v.rec.socketFrame(ev.RequestID, 1, ev.Timestamp, ev.Response)
+		})
 	case cdproto.EventNetworkWebSocketFrameError:
 		on(v, m, v.rec.socketError)
 	case cdproto.EventNetworkWebSocketClosed:

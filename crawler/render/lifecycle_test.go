@@ -87,6 +87,7 @@ func TestRecyclesByAgeAndMemory(t *testing.T) {
 			if res := r.Render(context.Background(), w.ask("http://shop.test/")); res.Outcome != "" {
 				t.Errorf("%s: %q %q", name, res.Outcome, res.Evidence)
 			}
+			r.ending.Wait()
 			r.mu.Lock()
 			seen[r.cur] = true
 			r.mu.Unlock()

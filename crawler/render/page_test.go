@@ -49,21 +49,42 @@ func TestEndlessBodiesAreCutAndSaidToBe(t *testing.T) {
 	w.site("shop.test", mux)
 	r := newRenderer(t, func(c *Config) { c.IdleWait = time.Second })
 
+	// Listening in to a body may begin too late for its first piece, and then
+	// nothing of it is kept; that is said, and rare.
+	var res *Result
 	q := w.ask("http://shop.test/")
 	q.MaxBodyBytes = 1 << 20
-	res := r.Render(context.Background(), q)
-	if res.Outcome != "" || !strings.Contains(string(res.DOM), "page") {
-		t.Errorf("outcome %q settled %q", res.Outcome, res.Settled)
+	heard := map[string]bool{}
+	for try := 0; try < 10 && len(heard) < 2; try++ {
+		res = r.Render(context.Background(), q)
+		if res.Outcome != "" || !strings.Contains(string(res.DOM), "page") {
+			t.Errorf("outcome %q settled %q", res.Outcome, res.Settled)
+		}
+		fast, slow := find(t, res, "http://shop.test/fast"), find(t, res, "http://shop.test/slow")
+		if fast.Truncated != capture.ByLength || fast.Body == nil && !strings.Contains(fast.MissingBody, "larger than the limit") {
+			t.Errorf("fast: truncated %q, %q", fast.Truncated, fast.MissingBody)
+		}
+		if slow.Truncated != capture.ByTime || slow.Body == nil && !strings.Contains(slow.MissingBody, "still loading") {
+			t.Errorf("slow: truncated %q, %q", slow.Truncated, slow.MissingBody)
+		}
+		if fast.Body != nil {
+			heard["fast"] = true
+			if got := body(t, fast); int64(len(got)) != q.MaxBodyBytes || !strings.HasPrefix(got, piece+piece) {
+				t.Errorf("fast: %d bytes", len(got))
+			}
+		}
+		if slow.Body != nil {
+			heard["slow"] = true
+			if got := body(t, slow); strings.ReplaceAll(got, "drip\n", "") != "" {
+				t.Errorf("slow: %.100q", got)
+			}
+		}
+		if !strings.Contains(fmt.Sprint(res.Missing), "/fast") || !strings.Contains(fmt.Sprint(res.Missing), "/slow") {
+			t.Errorf("missing %v", res.Missing)
+		}
 	}
-	fast, slow := find(t, res, "http://shop.test/fast"), find(t, res, "http://shop.test/slow")
-	if fast.Truncated != capture.ByLength || !strings.Contains(fast.MissingBody, "larger than the limit") {
-		t.Errorf("fast: truncated %q, %q", fast.Truncated, fast.MissingBody)
-	}
-	if slow.Truncated != capture.ByTime || !strings.Contains(slow.MissingBody, "still loading") {
-		t.Errorf("slow: truncated %q, %q", slow.Truncated, slow.MissingBody)
-	}
-	if !strings.Contains(fmt.Sprint(res.Missing), "/fast") || !strings.Contains(fmt.Sprint(res.Missing), "/slow") {
-		t.Errorf("missing %v", res.Missing)
+	if len(heard) < 2 {
+		t.Errorf("of unfinished bodies only %v were heard", heard)
 	}
 
 	q = w.ask("http://shop.test/withbig")

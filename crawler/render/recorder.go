@@ -29,11 +29,15 @@ type recorder struct {
 	inFlight map[*hop]bool
 	// idleSince is when inFlight last became empty, on the monotonic clock.
 	idleSince time.Time
+	// moves counts what begins and ends in inFlight.
+	moves int
 
-	chains map[string][][]byte // by origin; nil value: asked for
-	bodies int                 // body requests not answered yet
-	total  int64               // bytes of bodies announced so far
-	over   bool                // total is beyond MaxTotalBytes
+	chains                 map[string][][]byte // by origin; nil value: asked for
+	messages, messageBytes int                 // of all sockets, kept
+
+	bodies int   // body requests not answered yet
+	total  int64 // bytes of bodies announced so far
+	over   bool  // total is beyond MaxTotalBytes
 	// stopped is why we stopped loading, when we did.
 	stopped capture.Truncation
 	kept    *keeper
@@ -81,7 +85,13 @@ type hop struct {
 	asked    bool  // its body was asked for
 	received int64 // body bytes, decoded
 	charset  string
-	frames   [2]int // of a socket: received, sent
+	listens  bool   // its body is listened to as it comes
+	heard    []byte // what came of it
+
+	// Of a socket.
+	messages  []byte
+	leftOut   [2]int // messages, received and sent
+	leftBytes int64
 }
 
 func (r *recorder) get(id network.RequestID) *tracked {
@@ -130,8 +140,10 @@ func (r *recorder) requestWillBeSent(s session, ev *network.EventRequestWillBeSe
 	r.posted(h, ev.Request)
 	t.hops = append(t.hops, h)
 	r.order = append(r.order, h)
+	r.listen(h)
 	if waitsFor(ev.Type) {
 		r.inFlight[h] = true
+		r.moves++
 	}
 	return h
 }
@@ -228,6 +240,7 @@ func (r *recorder) movedOn(loader cdp.LoaderID) {
 func (r *recorder) landed(h *hop) {
 	if r.inFlight[h] {
 		delete(r.inFlight, h)
+		r.moves++
 		if len(r.inFlight) == 0 {
 			r.idleSince = time.Now()
 		}
@@ -259,6 +272,8 @@ func (r *recorder) loadingFailed(ev *network.EventLoadingFailed) *hop {
 	}
 	if partly(h.kind) {
 		r.takePart(h)
+	} else {
+		r.takeHeard(h)
 	}
 	return h
 }
@@ -348,6 +363,7 @@ func (r *recorder) seal(h *hop, now time.Time) {
 		e.Finished = e.Started
 	}
 	r.peer(h)
+	r.closeSocket(h)
 	if e.TLS != nil {
 		if o := originOf(e.URL); o != "" {
 			e.TLS.Chain = r.chains[o]

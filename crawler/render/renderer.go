@@ -110,15 +110,15 @@ func (r *Renderer) Render(ctx context.Context, req Request) *Result {
 		}
 		v := newVisit(r.cfg, ch, req)
 		res, err = v.run(ctx)
-		if err == nil && v.crashed != "" && res.Outcome == capture.RenderCrash {
+		if err == nil && (v.crashed != "" || v.hung) && res.Outcome == capture.RenderCrash {
 			r.counters.pageCrashes.Add(1)
 		}
-		r.release(ch)
+		r.leave(ctx, v)
 		if err == nil {
 			r.counters.count(res)
 			return res
 		}
-		r.cfg.Log.Warn("Chrome failed under a capture", "attempt", attempt, "error", err)
+		r.cfg.Log.WarnContext(ctx, "Chrome failed under a capture", "attempt", attempt, "error", err)
 		res.Outcome = capture.RenderCrash
 		res.Evidence = append(res.Evidence, err.Error())
 		if attempt == 2 || ctx.Err() != nil {
@@ -217,6 +217,24 @@ func (r *Renderer) retire(ch *chrome, why int) {
 func (r *Renderer) endIdle(ch *chrome) {
 	if ch.retired && ch.refs == 0 && !r.closed {
 		r.ending.Go(func() { r.end(ch) })
+	}
+}
+
+// leave closes a capture's context and counts it out. Nobody has to wait for
+// that, but Close does.
+func (r *Renderer) leave(ctx context.Context, v *visit) {
+	out := func() {
+		v.dispose(ctx)
+		r.release(v.ch)
+	}
+	r.mu.Lock()
+	closed := r.closed
+	if !closed {
+		r.ending.Go(out)
+	}
+	r.mu.Unlock()
+	if closed {
+		out()
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
@@ -18,9 +17,6 @@ const (
 	// maxDocs is how many documents the page may lead through by itself (meta
 	// refresh, script) before it is taken as it is.
 	maxDocs = 8
-	// probeTimeout is how long a page may take to add nothing to nothing
-	// before it counts as hanging.
-	probeTimeout = 3 * time.Second
 	// drainTimeout bounds the wait for bodies that were asked for.
 	drainTimeout = 5 * time.Second
 )
@@ -28,33 +24,47 @@ const (
 // observe waits for the page and reads it out. ctx is the capture's whole
 // time, deadline the part for loading and settling.
 func (v *visit) observe(ctx, deadline context.Context, p *phases) {
-	settled := v.settle(deadline, v.cfg.IdleWait, v.cfg.Quiet)
-	if settled == nil && v.idle(deadline) {
-		// What the page did meanwhile may have started more.
-		settled = v.settle(deadline, v.cfg.IdleWait, v.cfg.Quiet)
+	settled := v.settle(deadline, time.Time{}, v.cfg.IdleWait, 0)
+	if settled == nil {
+		settled = v.pause(ctx, deadline)
 	}
 	p.done("load")
-	if !v.readable(ctx, deadline, settled) {
-		v.drain(ctx)
-		return
+	early := settled == nil && !v.isStuck() && v.early(ctx, deadline, p)
+	if settled == nil && !early {
+		settled = v.settle(deadline, time.Time{}, v.cfg.IdleWait, v.cfg.Quiet)
+		p.done("quiet")
 	}
-	read, cancel := context.WithTimeout(ctx, 2*v.cfg.StepTimeout)
-	defer cancel()
-	v.dismiss(read, deadline)
-	v.scroll(read, deadline)
-	p.done("scroll")
-	v.readOut(read)
-	p.done("dom")
-	if v.req.Screenshots {
-		v.screenshots(read)
-		p.done("screenshots")
+	if v.readable(ctx, deadline, settled) && !early {
+		v.late(ctx, deadline, p)
 	}
 	v.drain(ctx)
 	p.done("bodies")
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.bringBack()
 	if v.crashed != "" && v.res.Outcome == "" {
 		v.end(capture.RenderCrash, v.crashed)
+	}
+}
+
+// late reads out a page that has settled, or never will.
+func (v *visit) late(ctx, deadline context.Context, p *phases) {
+	read, cancel := context.WithTimeout(ctx, 2*v.cfg.StepTimeout)
+	defer cancel()
+	v.dismiss(read, deadline)
+	v.scroll(read, deadline)
+	p.done("scroll")
+	err := v.readOut(read)
+	if errors.Is(err, context.DeadlineExceeded) && v.interrupt(ctx, v.cfg.StepTimeout) {
+		again, cancel := context.WithTimeout(ctx, v.cfg.StepTimeout)
+		defer cancel()
+		read, err = again, v.readOut(again)
+	}
+	v.noDOM(err)
+	p.done("dom")
+	if v.req.Screenshots {
+		v.screenshots(read, nil)
+		p.done("screenshots")
 	}
 }
 
@@ -68,10 +78,10 @@ func (v *visit) end(o capture.Outcome, why string) {
 
 // settle waits until the page is loaded and quiet, or it is clear that it will
 // not be; idle is how long a loaded page may be without becoming quiet, quiet
-// how long no request may be in flight. It returns what ended the wait, nil when
-// the page settled.
-func (v *visit) settle(ctx context.Context, idle, quiet time.Duration) error {
-	var loadedAt time.Time
+// how long no request may be in flight, both counted from the load event or,
+// when that is later, from since. It returns what ended the wait, nil when the
+// page settled.
+func (v *visit) settle(ctx context.Context, since time.Time, idle, quiet time.Duration) error {
 	return v.waitFor(ctx, func() (bool, time.Duration) {
 		if o, _ := v.ended(); o != "" || v.rec.over || v.docs > maxDocs {
 			return true, 0
@@ -80,41 +90,33 @@ func (v *visit) settle(ctx context.Context, idle, quiet time.Duration) error {
 		if v.errPage && v.navDone && v.loaded == v.loader {
 			return true, 0
 		}
-		if v.docs == 0 || v.loaded != v.loader {
-			loadedAt = time.Time{}
+		if !v.isLoaded() {
 			return false, 0
-		}
-		if loadedAt.IsZero() {
-			loadedAt = now
 		}
 		if left := v.redirect.due.Sub(now); left > 0 {
 			return false, left
 		}
-		if over := idle - now.Sub(loadedAt); over <= 0 {
+		from := later(v.loadedAt, since)
+		if over := idle - now.Sub(from); over <= 0 {
 			return true, 0
 		} else if len(v.rec.inFlight) > 0 {
 			return false, over
 		}
-		left := quiet - now.Sub(later(v.rec.idleSince, loadedAt))
+		left := quiet - now.Sub(later(v.rec.idleSince, from))
 		return left <= 0, left
 	})
 }
 
-// idleJS resolves when the page's main thread has nothing urgent to do.
-const idleJS = `() => new Promise(r => requestIdleCallback(() => r(0), {timeout: 1000}))`
-
-// idle waits until the page's scripts pause; it reports whether there is a page
-// that can tell.
-func (v *visit) idle(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	var shown bool
-	v.lock(func() { shown = v.docs > 0 && !v.errPage && v.crashed == "" && !v.rec.over })
-	if !shown {
+// isLoaded reports whether the load event of the document shown has come, and
+// notes when. The lock is held.
+func (v *visit) isLoaded() bool {
+	if v.docs == 0 || v.loaded != v.loader {
 		return false
 	}
-	_, err := eval[int](ctx, v, idleJS)
-	return err == nil
+	if v.loadedFor != v.loader {
+		v.loadedFor, v.loadedAt = v.loader, time.Now()
+	}
+	return true
 }
 
 func later(a, b time.Time) time.Time {
@@ -136,6 +138,8 @@ func (v *visit) readable(ctx, deadline context.Context, settled error) bool {
 	switch {
 	case out != "":
 		v.end(out, why)
+	case v.hung:
+		v.res.Settled = "hanging"
 	case v.rec.over:
 		v.end(capture.TooLarge, fmt.Sprintf("the page's parts are larger than %d bytes together", v.req.MaxTotalBytes))
 	case ctx.Err() != nil:
@@ -151,7 +155,11 @@ func (v *visit) readable(ctx, deadline context.Context, settled error) bool {
 	v.mu.Unlock()
 	if !alive || !shown || ctx.Err() != nil {
 		if shown || ctx.Err() != nil {
-			v.lock(func() { v.res.miss("dom", v.docURL, "the page was gone before it could be read") })
+			v.lock(func() {
+				if v.res.artifact(capture.RoleDOM) == nil {
+					v.res.miss("dom", v.docURL, "the page was gone before it could be read")
+				}
+			})
 		}
 		return false
 	}
@@ -168,7 +176,11 @@ func (v *visit) readable(ctx, deadline context.Context, settled error) bool {
 		v.drain(short)
 		cancel()
 		post(v.page, page.StopLoading, cdp.Empty{}, nil)
-		return v.revive(ctx)
+		v.wake(ctx)
+	}
+	if v.isStuck() {
+		v.lock(func() { v.res.miss("dom", v.docURL, "the page hangs") })
+		return false
 	}
 	return true
 }
@@ -207,32 +219,6 @@ func (v *visit) describe(late bool) string {
 	default:
 		return "idle"
 	}
-}
-
-// revive stops a script that may run for ever and reports whether the page
-// answers again.
-func (v *visit) revive(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	for ctx.Err() == nil {
-		post(v.page, runtime.TerminateExecution, cdp.Empty{}, nil)
-		once, stop := context.WithTimeout(ctx, probeTimeout/3)
-		_, err := call(once, v.page, runtime.Evaluate, runtime.EvaluateParams{Expression: "0"})
-		stop()
-		if err == nil {
-			return true
-		}
-		if errors.Is(err, errConnLost) || errors.Is(err, errDetached) {
-			break
-		}
-	}
-	v.lock(func() {
-		v.res.Outcome = ""
-		v.end(capture.RenderCrash, "the page's scripts did not give way: it hangs")
-		v.res.miss("dom", v.docURL, "the page hangs")
-		v.ch.sick.Store(true)
-	})
-	return false
 }
 
 // drain waits for the replies to what was asked for: bodies, certificates.

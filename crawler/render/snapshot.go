@@ -72,23 +72,21 @@ func eval[T any](ctx context.Context, v *visit, fn string, args ...any) (T, erro
 }
 
 // scrollJS goes down the page a screen at a time, a frame each, so that what
-// loads only when seen is loaded, and back to the top.
+// loads only when seen is loaded, and back to the top. It gives the height that
+// the page has then, 0 when all of it is on the first screen.
 const scrollJS = `async (maxHeight, budget) => {
 	const el = document.scrollingElement || document.documentElement;
 	if (!el || el.scrollHeight <= innerHeight) return 0;
 	const start = performance.now();
 	const frame = () => new Promise(r => { requestAnimationFrame(() => r()); setTimeout(r, 100); });
-	const from = el.scrollTop;
-	let steps = 0;
 	for (let y = innerHeight; y < Math.min(el.scrollHeight, maxHeight); y += innerHeight) {
 		if (performance.now() - start > budget) break;
 		scrollTo({top: y, behavior: 'instant'});
-		steps++;
 		await frame();
 	}
 	scrollTo({top: 0, behavior: 'instant'});
 	await frame();
-	return steps;
+	return el.scrollHeight;
 }`
 
 // imagesJS waits for the images that are there, and for the fonts.
@@ -106,23 +104,40 @@ func (v *visit) scroll(ctx, deadline context.Context) {
 	if deadline.Err() != nil {
 		return
 	}
-	if _, ok := deadline.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = merge(ctx, deadline)
-		defer cancel()
+	ctx, cancel := merge(ctx, deadline)
+	defer cancel()
+	if v.scrolled >= longScroll {
+		return // once is enough of a page that grows as it is scrolled
 	}
-	steps, err := eval[int](ctx, v, scrollJS, v.req.MaxHeight, 5000)
-	if err != nil {
+	if err := v.scrollOnce(ctx, v.cfg.Quiet/2); err != nil {
 		v.lock(func() { v.rec.miss("scroll", v.docURL, "the page could not be scrolled through: "+err.Error()) })
 		return
-	}
-	if steps > 0 {
-		_ = v.settle(ctx, v.cfg.IdleWait/2, v.cfg.Quiet/2) // what is still loading is listed at the end
 	}
 	pending, err := eval[int](ctx, v, imagesJS, 3000)
 	if err == nil && pending > 0 {
 		v.lock(func() { v.res.Settled += fmt.Sprintf(", %d images not loaded", pending) })
 	}
+}
+
+// longScroll is a time after which a page is not scrolled through again, and
+// scrollBudget the most that scrolling takes.
+const (
+	longScroll   = time.Second
+	scrollBudget = 5 * time.Second
+)
+
+// scrollOnce goes down the page and waits, when there was anything below the
+// first screen, until what that started is loaded and quiet.
+func (v *visit) scrollOnce(ctx context.Context, quiet time.Duration) error {
+	began := time.Now()
+	step, cancel := context.WithTimeout(ctx, v.cfg.StepTimeout)
+	bottom, err := eval[int](step, v, scrollJS, v.req.MaxHeight, scrollBudget.Milliseconds())
+	cancel()
+	v.scrolled, v.bottom = time.Since(began), bottom
+	if err == nil && bottom > 0 {
+		_ = v.settle(ctx, time.Now(), v.cfg.IdleWait/2, quiet) // what is still loading is listed at the end
+	}
+	return err
 }
 
 // merge gives a context that ends with either.
@@ -145,16 +160,27 @@ const dismissJS = `(selectors) => {
 	return null;
 }`
 
+// banner is a thing to click away.
+type banner struct {
+	Selector string  `json:"selector"`
+	X        float64 `json:"x"`
+	Y        float64 `json:"y"`
+}
+
+// banner finds what DismissSelectors name; nil when it is not in sight.
+func (v *visit) banner(ctx context.Context) (*banner, error) {
+	if len(v.req.DismissSelectors) == 0 {
+		return nil, nil
+	}
+	return eval[*banner](ctx, v, dismissJS, v.req.DismissSelectors)
+}
+
 // dismiss clicks a cookie banner away, after a picture of the page with it.
 func (v *visit) dismiss(ctx, deadline context.Context) {
-	if len(v.req.DismissSelectors) == 0 || deadline.Err() != nil {
+	if deadline.Err() != nil {
 		return
 	}
-	at, err := eval[*struct {
-		Selector string  `json:"selector"`
-		X        float64 `json:"x"`
-		Y        float64 `json:"y"`
-	}](ctx, v, dismissJS, v.req.DismissSelectors)
+	at, err := v.banner(ctx)
 	if err != nil || at == nil {
 		return
 	}
@@ -169,7 +195,7 @@ func (v *visit) dismiss(ctx, deadline context.Context) {
 		}, nil)
 	}
 	v.lock(func() { v.res.Evidence = append(v.res.Evidence, "a banner was dismissed by "+at.Selector) })
-	_ = v.settle(ctx, v.cfg.IdleWait/2, v.cfg.Quiet/2)
+	_ = v.settle(ctx, time.Now(), v.cfg.IdleWait/2, v.cfg.Quiet/2)
 }
 
 // readJS serialises the document as it stands, open shadow roots included.
@@ -192,7 +218,7 @@ const readJS = `(maxDOM, maxText) => {
 }`
 
 // readOut takes the document, its text and its title.
-func (v *visit) readOut(ctx context.Context) {
+func (v *visit) readOut(ctx context.Context) error {
 	step, cancel := context.WithTimeout(ctx, v.cfg.StepTimeout)
 	defer cancel()
 	d, err := eval[struct {
@@ -207,8 +233,7 @@ func (v *visit) readOut(ctx context.Context) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if err != nil {
-		v.res.miss("dom", v.docURL, "the document could not be read: "+err.Error())
-		return
+		return err
 	}
 	r := v.res
 	r.DOM, r.Text, r.Title, r.FinalURL = []byte(d.HTML), d.Text, d.Title, d.URL
@@ -221,11 +246,23 @@ func (v *visit) readOut(ctx context.Context) {
 	if d.TextSize > maxText {
 		r.miss("text", d.URL, fmt.Sprintf("the text was cut from %d to %d characters", d.TextSize, maxText))
 	}
+	return nil
 }
 
-// screenshots takes the first screen and the whole page.
-func (v *visit) screenshots(ctx context.Context) {
+// noDOM lists the document as missing, when it is.
+func (v *visit) noDOM(err error) {
+	if err != nil {
+		v.lock(func() { v.res.miss("dom", v.docURL, "the document could not be read: "+err.Error()) })
+	}
+}
+
+// screenshots takes the first screen and the whole page. It stops between two
+// pictures when stop, if there is one, says so.
+func (v *visit) screenshots(ctx context.Context, stop func() bool) {
 	first := v.shoot(ctx, capture.RoleViewport, 0, nil)
+	if stop != nil && stop() {
+		return
+	}
 	step, cancel := context.WithTimeout(ctx, v.cfg.StepTimeout)
 	m, err := call(step, v.page, page.GetLayoutMetrics, cdp.Empty{})
 	cancel()
@@ -251,6 +288,9 @@ func (v *visit) screenshots(ctx context.Context) {
 	for y := 0.0; y < height; y += limit {
 		if height > limit {
 			tile++
+		}
+		if tile > 1 && stop != nil && stop() {
+			return
 		}
 		if v.shoot(ctx, capture.RoleFullPage, tile, &page.Viewport{Y: y, Width: width, Height: min(limit, height-y), Scale: 1}) == nil {
 			return

@@ -2,18 +2,16 @@ package render
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"time"
+	"unicode/utf8"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
-
-// socketEvent is what all events of a WebSocket have; what the frames carry is
-// not kept.
-type socketEvent struct {
-	RequestID network.RequestID `json:"requestId"`
-}
 
 func (r *recorder) socketCreated(s session, ev *network.EventWebSocketCreated) {
 	if !recordedURL(ev.URL) {
@@ -60,10 +58,75 @@ func (r *recorder) socketAnswered(ev *network.EventWebSocketHandshakeResponseRec
 	e.Finished = h.at(ev.Timestamp)
 }
 
-func (r *recorder) socketFrame(id network.RequestID, way int) {
-	if h := r.socket(id); h != nil {
-		h.frames[way]++
-		h.ex.MissingBody = fmt.Sprintf("the messages of a WebSocket are counted, not kept: %d received, %d sent", h.frames[0], h.frames[1])
+// The messages of all sockets of a capture are kept up to these bounds; what is
+// beyond is counted.
+const (
+	maxMessages     = 10_000
+	maxMessageBytes = 4 << 20
+)
+
+// message is a line of Exchange.Messages. Text has what came as text, Base64
+// what did not.
+type message struct {
+	At     string  `json:"at"`
+	Way    string  `json:"way"`    // "received" or "sent"
+	Opcode int     `json:"opcode"` // RFC 6455 section 5.2
+	Text   *string `json:"text,omitempty"`
+	Base64 []byte  `json:"base64,omitempty"`
+}
+
+// left is the last line when messages were left out.
+type left struct {
+	LeftOut struct {
+		Received int   `json:"received"`
+		Sent     int   `json:"sent"`
+		Bytes    int64 `json:"bytes"`
+	} `json:"leftOut"`
+}
+
+var ways = [2]string{"received", "sent"}
+
+func (r *recorder) socketFrame(id network.RequestID, way int, at cdp.MonotonicTime, f *network.WebSocketFrame) {
+	h := r.socket(id)
+	if h == nil || f == nil {
+		return
+	}
+	if r.messages >= maxMessages || r.messageBytes+len(f.PayloadData) > maxMessageBytes {
+		h.leftOut[way]++
+		h.leftBytes += int64(len(f.PayloadData))
+		return
+	}
+	r.messages++
+	r.messageBytes += len(f.PayloadData)
+	m := message{At: h.at(at).Format(time.RFC3339Nano), Way: ways[way], Opcode: int(f.Opcode)}
+	if text := string(f.PayloadData); f.Opcode == 1 && utf8.ValidString(text) {
+		m.Text = &text
+	} else {
+		m.Base64 = f.PayloadData
+	}
+	h.line(r, m)
+}
+
+// line appends to a socket's messages.
+func (h *hop) line(r *recorder, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		r.miss("messages", h.ex.URL, err.Error())
+		return
+	}
+	h.messages = append(append(h.messages, b...), '\n')
+}
+
+// closeSocket makes the messages of a socket part of its exchange.
+func (r *recorder) closeSocket(h *hop) {
+	if n := h.leftOut[0] + h.leftOut[1]; n > 0 {
+		var l left
+		l.LeftOut.Received, l.LeftOut.Sent, l.LeftOut.Bytes = h.leftOut[0], h.leftOut[1], h.leftBytes
+		h.line(r, l)
+		r.miss("messages", h.ex.URL, fmt.Sprintf("%d messages of the WebSocket, %d bytes, came after the limit of %d messages or %d bytes", n, h.leftBytes, maxMessages, maxMessageBytes))
+	}
+	if len(h.messages) > 0 {
+		h.ex.Messages = r.kept.keep(h.messages)
 	}
 }
 

@@ -43,14 +43,24 @@ type visit struct {
 	download bool         // the page turned out to be one
 	loader   cdp.LoaderID // of the document shown
 	loaded   cdp.LoaderID // of the newest document whose load event fired
-	docs     int          // documents shown, error pages not counted
-	docURL   string
-	mime     string
-	errPage  bool // Chrome shows its own error page
-	redirect pendingRedirect
-	crashed  string // what ended the page, "" while it lives
-	frames   map[cdp.FrameID]bool
-	world    worldRef
+	// loadedAt is when the load event of the document loadedFor came.
+	loadedFor cdp.LoaderID
+	loadedAt  time.Time
+	docs      int // documents shown, error pages not counted
+	docURL    string
+	mime      string
+	errPage   bool // Chrome shows its own error page
+	redirect  pendingRedirect
+	crashed   string // what ended the page, "" while it lives
+	hung      bool   // its scripts gave no sign of life and were stopped
+	stuck     bool   // and it does not answer even so
+	frames    map[cdp.FrameID]bool
+	world     worldRef
+
+	// Of the driver alone.
+	scrolled time.Duration // how long scrolling took
+	bottom   int           // how far down it went, in CSS pixels
+	before   *reading      // what was read early, and did not stand
 
 	unread  int64         // messages of the browser that were undecodable before
 	changed chan struct{} // one slot: something happened
@@ -83,7 +93,7 @@ func newVisit(cfg Config, ch *chrome, req Request) *visit {
 // may be made again in another Chrome.
 var errBrowser = errors.New("the browser failed")
 
-// run makes the capture. An error means that Chrome failed before anything of
+// run makes the capture, all but closing its context (see dispose). An error means that Chrome failed before anything of
 // the page was seen, or was killed under it.
 func (v *visit) run(ctx context.Context) (*Result, error) {
 	stop := make(chan struct{})
@@ -122,8 +132,6 @@ func (v *visit) run(ctx context.Context) (*Result, error) {
 	v.finish()
 	v.mu.Unlock()
 	p.done("finish")
-	v.dispose(ctx)
-	p.done("close")
 	if err == nil {
 		err = v.ch.conn.lost()
 	}
@@ -276,9 +284,9 @@ func (v *visit) dispose(ctx context.Context) {
 	defer cancel()
 	_, err := call(ctx, session{c: v.ch.conn}, target.DisposeBrowserContext,
 		target.DisposeBrowserContextParams{BrowserContextID: v.bctx})
-	if err != nil {
+	if err != nil && v.ch.conn.lost() == nil {
 		v.ch.sick.Store(true)
-		v.cfg.Log.Warn("a capture's browser context could not be closed; this Chrome takes no more", "error", err)
+		v.cfg.Log.WarnContext(ctx, "a capture's browser context could not be closed; this Chrome takes no more", "error", err)
 	}
 }
 
