@@ -100,6 +100,14 @@ func (v *visit) handle(m *cdproto.Message) {
 				v.loaded = ev.LoaderID
 			}
 		})
+	case cdproto.EventPageFrameStoppedLoading:
+		on(v, m, func(ev *page.EventFrameStoppedLoading) {
+			// A document that sends itself to an app (mailto:, an app's own
+			// scheme) while it loads never has a load event, and is all there is.
+			if v.isMain(ev.FrameID) && v.docs > 0 {
+				v.loaded = v.loader
+			}
+		})
 	case eventFrameScheduledNavigation:
 		on(v, m, v.scheduled)
 	case eventFrameClearedScheduledNavigation:
@@ -261,6 +269,12 @@ const maxRefreshDelay = 10 * time.Second
 
 func (v *visit) scheduled(ev *scheduledNavigation) {
 	if !v.isMain(ev.FrameID) {
+		return
+	}
+	if u := strings.ToLower(ev.URL); !recordedURL(u) && !strings.HasPrefix(u, "javascript:") && !strings.HasPrefix(u, "about:") {
+		if len(v.apps) < 10 {
+			note(&v.apps, ev.URL)
+		}
 		return
 	}
 	if d := time.Duration(ev.Delay * float64(time.Second)); d <= maxRefreshDelay {

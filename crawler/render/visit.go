@@ -51,9 +51,10 @@ type visit struct {
 	mime      string
 	errPage   bool // Chrome shows its own error page
 	redirect  pendingRedirect
-	crashed   string // what ended the page, "" while it lives
-	hung      bool   // its scripts gave no sign of life and were stopped
-	stuck     bool   // and it does not answer even so
+	apps      []string // where the page wanted to go that is not the web
+	crashed   string   // what ended the page, "" while it lives
+	hung      bool     // its scripts gave no sign of life and were stopped
+	stuck     bool     // and it does not answer even so
 	frames    map[cdp.FrameID]bool
 	world     worldRef
 
@@ -308,6 +309,9 @@ func (v *visit) finish() {
 		v.cfg.Log.Warn("a body stays in memory", "error", err)
 	}
 	v.redirects()
+	for _, u := range v.apps {
+		r.Evidence = append(r.Evidence, "the page wanted to go to "+u+", which is no page of the web: it was not followed")
+	}
 	if m := v.mainExchange(); m != nil {
 		r.Status = m.Status
 		if v.download && len(r.Downloads) == 0 {
