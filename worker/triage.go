@@ -41,17 +41,98 @@ func (t *Triage) assess(ctx context.Context, job ledger.Job, l *listing.Listing,
 	if job.Watch.IsZero() {
 		return assessed{}, nil
 	}
-	b, err := t.brand(ctx, job.Watch)
-	if err != nil || b == nil {
+	w, err := t.watches.of(ctx, job.Watch)
+	if err != nil || w == nil || w.brand == nil {
 		return assessed{}, err
 	}
-	s := triage.Subject{Listing: l, Photos: photos(l, c), At: c.Started}
-	if s.History, err = t.history(ctx, l); err != nil {
+	s, err := t.subject(ctx, w, l, c.Started)
+	if err != nil {
 		return assessed{}, err
 	}
-	a := b.Assess(s)
+	s.Photos = photos(l, c)
+	a := w.brand.Assess(s)
 	doc, err := json.Marshal(a)
 	return assessed{doc, a.Level == triage.Suspicious}, err
+}
+
+// subject gathers what is known of a listing besides its page. What is known of
+// its neighbours is asked only where something speaks of the brand at all: most
+// of what a search gives does not.
+func (t *Triage) subject(ctx context.Context, w *compiled, l *listing.Listing, at time.Time) (triage.Subject, error) {
+	s := triage.Subject{Listing: l, At: at}
+	known, err := t.ledger.ListingOf(ctx, ledger.Ref{Site: l.Site, ItemID: l.ItemID, Canonical: l.Canonical})
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+	case err != nil:
+		return s, err
+	default:
+		if s.History, err = t.history(ctx, known.ID); err != nil {
+			return s, err
+		}
+	}
+	if len(w.brand.Assess(s).Signals) == 0 {
+		return s, nil
+	}
+	return s, t.neighbours(ctx, w, l, known.ID, &s)
+}
+
+// The bounds of what is asked about neighbours.
+const (
+	peerLooks = 600                 // looks of the watch that are read for prices
+	peerAge   = 30 * 24 * time.Hour // older prices are of another market
+)
+
+// neighbours fills in what others ask for the same goods, and what is known of
+// the seller.
+func (t *Triage) neighbours(ctx context.Context, w *compiled, l *listing.Listing, self capture.ID, s *triage.Subject) error {
+	seller := l.Text(listing.SellerID)
+	record, err := t.ledger.SellerRecord(ctx, l.Site, seller, self)
+	if err != nil {
+		return err
+	}
+	s.PriorLabels = record.Confirmed
+	if s.SellerBrands, err = t.otherBrands(ctx, w, record.Watches); err != nil {
+		return err
+	}
+	amount, currency, ok := l.Money()
+	if !ok || amount.IsZero() {
+		return nil
+	}
+	seen, err := t.ledger.Seen(ctx, w.ID, s.At.Add(-peerAge), peerLooks)
+	if err != nil {
+		return err
+	}
+	title, name := l.Text(listing.Title), l.Text(listing.SellerName)
+	for _, p := range seen {
+		if p.ID == self || p.Site != l.Site || p.Currency != currency || p.State != ledger.Active {
+			continue
+		}
+		if seller != "" && p.SellerID == seller || seller == "" && name != "" && p.Seller == name {
+			continue // one's own other offers are no market
+		}
+		price, err := decimal.NewFromString(p.Amount)
+		if err != nil || !price.IsPositive() || !w.brand.SameGoods(title, p.Title) {
+			continue
+		}
+		s.Peers = append(s.Peers, price)
+	}
+	return nil
+}
+
+// otherBrands counts the brands of watches besides this one's. A watch that is
+// gone, or has no brand, counts for nothing.
+func (t *Triage) otherBrands(ctx context.Context, w *compiled, ids []capture.ID) (int, error) {
+	names := map[string]bool{}
+	for _, id := range ids[:min(len(ids), 50)] {
+		other, err := t.watches.of(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		if other != nil && other.brand != nil && !strings.EqualFold(other.brand.Name, w.brand.Name) {
+			names[strings.ToLower(other.brand.Name)] = true
+		}
+	}
+	return len(names), nil
 }
 
 // wantsScreenshot says why a listing that was read without a browser should be
@@ -61,37 +142,24 @@ func (t *Triage) wantsScreenshot(ctx context.Context, job ledger.Job, r *site.Re
 	if r.Listing == nil || job.Watch.IsZero() {
 		return ""
 	}
-	b, err := t.brand(ctx, job.Watch)
-	if err != nil || b == nil {
+	w, err := t.watches.of(ctx, job.Watch)
+	if err != nil || w == nil || w.brand == nil {
 		return "" // told when the whole visit is assessed
 	}
-	a := b.Assess(triage.Subject{Listing: r.Listing, At: t.now()})
+	s, err := t.subject(ctx, w, r.Listing, t.now())
+	if err != nil {
+		return "" // as above
+	}
+	a := w.brand.Assess(s)
 	if a.Level != triage.Suspicious && a.Level != triage.Review {
 		return ""
 	}
 	return fmt.Sprintf("triage of what was fetched says %s: a screenshot is kept and the photos are compared", a.Level)
 }
 
-// brand gives the parsed profile of a watch; nil when the watch has none.
-func (t *Triage) brand(ctx context.Context, id capture.ID) (*triage.Brand, error) {
-	w, err := t.watches.of(ctx, id)
-	if err != nil || w == nil {
-		return nil, err
-	}
-	return w.brand, nil
-}
-
 // history gives the earlier looks at a listing, oldest first.
-func (t *Triage) history(ctx context.Context, l *listing.Listing) ([]triage.Look, error) {
-	ref := ledger.Ref{Site: l.Site, ItemID: l.ItemID, Canonical: l.Canonical}
-	known, err := t.ledger.ListingOf(ctx, ref)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	obs, err := t.ledger.History(ctx, known.ID, time.Time{}, 50)
+func (t *Triage) history(ctx context.Context, id capture.ID) ([]triage.Look, error) {
+	obs, err := t.ledger.History(ctx, id, time.Time{}, 50)
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +167,43 @@ func (t *Triage) history(ctx context.Context, l *listing.Listing) ([]triage.Look
 	for i := len(obs) - 1; i >= 0; i-- { // the ledger gives the newest first
 		o := obs[i]
 		k := triage.Look{At: o.At, Title: o.Title, Currency: o.Currency, Seller: o.Seller, SellerID: o.SellerID, Gone: o.Outcome.Class() == capture.Gone}
+		if i < maxLooksWithPhotos {
+			k.Images = imagesOf(o.Data)
+		}
 		if d, err := decimal.NewFromString(o.Amount); err == nil {
 			k.Amount = decimal.NewNullDecimal(d)
 		}
 		out = append(out, k)
 	}
 	return out, nil
+}
+
+// maxLooksWithPhotos and maxLookBytes bound what is read for the photos of
+// earlier looks.
+const (
+	maxLooksWithPhotos = 10
+	maxLookBytes       = 1 << 20
+)
+
+// imagesOf gives the addresses of a listing's photos as a look stored them.
+// A look that is too large, or of another form, has none that are known.
+func imagesOf(data json.RawMessage) []string {
+	if len(data) > maxLookBytes {
+		return nil
+	}
+	var l struct {
+		Images []struct {
+			Value string `json:"value"`
+		} `json:"images"`
+	}
+	if json.Unmarshal(data, &l) != nil {
+		return nil
+	}
+	var out []string
+	for _, i := range l.Images[:min(len(l.Images), 100)] {
+		out = append(out, i.Value)
+	}
+	return out
 }
 
 // photos hashes the listing's images among what the capture saw.

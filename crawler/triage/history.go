@@ -98,9 +98,17 @@ func overlap(a, b map[string]bool) float64 {
 	return float64(both) / float64(len(a)+len(b)-both)
 }
 
+// shares reports whether a photo of before is among those of now. All of them
+// have to be others before a swap is said, so one mark in common is enough.
 func shares(before []string, now []listing.Choice) bool {
+	marks := map[string]bool{}
+	for _, address := range before[:min(len(before), 100)] {
+		for _, m := range photoMarks(address) {
+			marks[m] = true
+		}
+	}
 	for _, c := range now {
-		if slices.Contains(before, c.Value) {
+		if slices.ContainsFunc(photoMarks(c.Value), func(m string) bool { return marks[m] }) {
 			return true
 		}
 	}

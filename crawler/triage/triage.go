@@ -95,11 +95,11 @@ type Subject struct {
 	Listing *listing.Listing
 	Photos  []PhotoHash // of the listing's own images, as far as they were seen
 	History []Look      // oldest first, without this look
-	// Peers are prices of other open listings of the same watch and site in the
-	// listing's currency.
+	// Peers are prices that other sellers of the same site ask for the same
+	// goods, in the listing's currency (Brand.SameGoods).
 	Peers []decimal.Decimal
 	// SellerBrands counts other watched brands this seller offers; PriorLabels
-	// are how often listings of this seller were confirmed as infringing.
+	// are how many other listings of this seller a person confirmed as infringing.
 	SellerBrands, PriorLabels int
 	At                        time.Time
 }
