@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export TRAWLMARK_NPM := $(CURDIR)/.npm
 
-.PHONY: help demo build test check bench chaos soak fuzz lint e2e truth clean setup
+.PHONY: help demo build test check bench chaos soak leak fuzz lint e2e truth clean setup
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,11 @@ SOAK ?= 1h
 soak: ## a fleet at work for SOAK (1h): nothing grows, nothing piles up
 	@deploy/setup.sh test
 	TRAWLMARK_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 48h -run 'TestFleetSoak' ./cmd/trawlmark
+
+LEAK ?= 1000
+leak: ## LEAK (1000) captures by Chrome: no process, profile, descriptor or temporary file is left
+	@deploy/setup.sh test
+	TRAWLMARK_LEAK=$(LEAK) $(GO) test -count=1 -v -timeout 2h -run 'TestManyCapturesLeaveNothing' ./crawler/render
 
 truth: ## reading of real saved pages against their truth, a table per site and field (PAGES=folder: of your own)
 	TRAWLMARK_PAGES=$(PAGES) $(GO) test -count=1 -v -run 'TestTruth' ./crawler/site ./crawler/listing

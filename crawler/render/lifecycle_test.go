@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,46 +30,6 @@ func (s *slowly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	}
 	html("<p>at last</p>")(w, r)
-}
-
-func TestManyCapturesLeaveNothing(t *testing.T) {
-	w := newWorld(t)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", html(`<p>page</p><img src=/i.png>`))
-	mux.HandleFunc("/i.png", content("image/png", onePixel))
-	w.site("shop.test", mux)
-	r := newRenderer(t, func(c *Config) {
-		c.RecycleAfter, c.MaxContexts = 25, 4
-		c.Quiet = 20 * time.Millisecond
-	})
-	first := r.cur.cmd.Process.Pid
-	n := 100
-	if testing.Short() {
-		n = 30
-	}
-	var wg sync.WaitGroup
-	for range n {
-		wg.Go(func() {
-			q := w.ask("http://shop.test/")
-			q.Deadline = time.Minute
-			res := r.Render(context.Background(), q)
-			if res.Outcome != "" || len(res.Missing) > 0 || len(res.Exchanges) < 2 {
-				t.Errorf("outcome %q %q missing %v exchanges %d", res.Outcome, res.Evidence, res.Missing, len(res.Exchanges))
-			}
-		})
-	}
-	wg.Wait()
-	r.ending.Wait()
-	r.mu.Lock()
-	running := len(r.all)
-	r.mu.Unlock()
-	if running > 1 {
-		t.Errorf("%d browsers run, want the current one at most", running)
-	}
-	if groupRSS(first) != 0 {
-		t.Error("the first browser is still there")
-	}
-	// newRenderer's clean-up checks that nothing is left.
 }
 
 func TestRecyclesByAgeAndMemory(t *testing.T) {
