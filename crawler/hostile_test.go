@@ -123,7 +123,9 @@ const busyPage = `
 <iframe src="data:text/html,<img src='http://127.0.0.2:PORT/in-data'>"></iframe><iframe src="file:///etc/hostname"></iframe>
 <iframe srcdoc="<img src='http://127.0.0.2:PORT/srcdoc'>"></iframe>
 <iframe src="view-source:http://127.0.0.2:PORT/"></iframe><iframe src="javascript:fetch('http://127.0.0.2:PORT/js')"></iframe>
-<link rel=stylesheet href="http://2130706434:PORT/css"><link rel=preconnect href="http://127.0.0.2:PORT"><link rel=prefetch href="http://127.0.0.2:PORT/prefetch">
+<link rel=stylesheet href="http://2130706434:PORT/css"><link rel=preconnect href="http://127.0.0.2:PORT"><link rel=prefetch href="http://127.0.0.2:PORT/prefetch"><link rel=dns-prefetch href="//inside.example:PORT"><link rel=preload as=image href="http://127.0.0.2:PORT/preload">
+<script type=speculationrules>{"prefetch":[{"urls":["http://127.0.0.2:PORT/speculated"]}],"prerender":[{"urls":["/in"]}]}</script>
+<svg><image href="http://127.0.0.2:PORT/svg"/><use href="http://127.0.0.2:PORT/use#x"/></svg><iframe src="http://127.0.0.2.:PORT/dot"></iframe><img src="http://[64:ff9b::7f00:2]:PORT/nat64"><img src="http://[2002:7f00:2::]:PORT/6to4"><img src="http://①②⑦.0.0.2:PORT/digits"><img src="http://inside.example.:PORT/dotted">
 <style>body{background:url(http://0177.0.0.2:PORT/bg)} @font-face{font-family:x;src:url(http://0x7f000002:PORT/font)} h1{font-family:x}</style>
 <script src="http://127.2:PORT/script"></script><video src="http://127.0.0.2:PORT/video"></video><object data="http://127.0.0.2:PORT/object"></object>
 <form id=f action="http://127.0.0.2:PORT/form" method=post target=sink></form><iframe name=sink></iframe>
@@ -136,6 +138,11 @@ Promise.all([
   quiet(() => socket("ws://127.0.0.2:PORT/ws")), quiet(() => socket("wss://inside.example:PORT/ws")), quiet(() => socket("ws://" + location.host + "/ws")),
   quiet(() => { navigator.sendBeacon("http://127.0.0.2:PORT/beacon", "x") }), quiet(() => { window.open("http://127.0.0.2:PORT/popup") }),
   quiet(() => { document.getElementById("f").submit() }),
+  quiet(() => { const t = new WebTransport("https://127.0.0.2:PORT/transport"); return Promise.race([t.ready, t.closed]) }),
+  quiet(() => new Promise(ok => { const e = new EventSource("http://127.0.0.2:PORT/events"); e.onerror = () => { e.close(); ok() } })),
+  quiet(() => import("http://127.0.0.2:PORT/module")), quiet(() => fetch("https://inside.example:PORT/quic", {mode: "no-cors"})),
+  quiet(() => new Promise(ok => { const w = new Worker(URL.createObjectURL(new Blob(["try { importScripts('http://127.0.0.2:PORT/worker') } catch {} postMessage(1)"]))); w.onmessage = w.onerror = ok })),
+  quiet(() => { const p = new RTCPeerConnection({iceServers: [{urls: ["turn:127.0.0.2:PORT?transport=tcp", "turns:127.0.0.2:PORT?transport=tcp", "turn:inside.example:PORT"], username: "u", credential: "c"}], iceTransportPolicy: "relay"}); p.createDataChannel("y"); return p.createOffer().then(o => p.setLocalDescription(o)) }),
   quiet(() => { const p = new RTCPeerConnection({iceServers: [{urls: "stun:127.0.0.2:PORT"}]}); p.createDataChannel("x"); return p.createOffer().then(o => p.setLocalDescription(o)) }),
 ]).then(() => fetch("/ok"));
 </script>`
@@ -273,7 +280,7 @@ func TestAPageIsCapturedAndReachesNothingInside(t *testing.T) {
 	if !tried["http://shop.example/ok"] {
 		t.Error("the page's script did not come to its end: not everything was tried")
 	}
-	for _, path := range []string{"img", "frame", "in-data", "srcdoc", "css", "script", "fetch", "form"} {
+	for _, path := range []string{"img", "frame", "in-data", "srcdoc", "css", "script", "fetch", "form", "events", "module", "nat64", "6to4", "digits", "dotted", "dot"} {
 		found := false
 		for u := range tried {
 			found = found || strings.HasSuffix(u, "/"+path) && !strings.Contains(u, "shop.example")
