@@ -102,7 +102,7 @@ func readRobots(status int, body []byte) (a robotsAnswer, keep time.Duration, ok
 		return robotsAnswer{}, 0, false
 	case status >= 500 || status == 429:
 		return robotsAnswer{robots: scope.RobotsFor(status, nil), status: "unreachable"}, robotsRetry, true
-	case status >= 400:
+	case status >= 300: // redirects that did not end, too (RFC 9309 section 2.3.1.2)
 		return robotsAnswer{robots: scope.RobotsFor(status, nil), status: "missing"}, robotsKeep, true
 	}
 	return robotsAnswer{robots: scope.ParseRobots(body)}, robotsKeep, true

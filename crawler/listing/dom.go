@@ -408,7 +408,8 @@ func namedPrice(n *html.Node) string {
 		if name := strings.ToLower(classes(m)); !containsAny(name, priceWords) || TextLen(m, 60) > 40 {
 			continue
 		}
-		if money, err := ParsePrice(Text(m), Hint{Alone: true}); err == nil && money.Symbol != "" {
+		text, _, _ := strings.Cut(Text(m), "/") // 1.200 €/month
+		if money, err := ParsePrice(text, Hint{Alone: true}); err == nil && money.Symbol != "" {
 			return Text(m)
 		}
 	}

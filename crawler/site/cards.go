@@ -15,7 +15,8 @@ import (
 const (
 	minCards   = 4
 	minUnasked = 8
-	minListed  = 4 // addresses in the page's own ItemList
+	minShelf   = 12 // whatever else the page shows
+	minListed  = 4  // addresses in the page's own ItemList
 )
 
 // shelf finds the results of an unknown shop whose addresses say nothing: the
@@ -117,7 +118,7 @@ func shapeOf(u *url.URL) string {
 // a whole list of them.
 func boxPrice(a *html.Node) string {
 	for n, up := a, 0; n != nil && up < 5; n, up = n.Parent, up+1 {
-		if listing.TextLen(n, 500) > 400 {
+		if size := listing.TextLen(n, 1300); size > 1200 || size > 400 && linksIn(n) > 4 {
 			return ""
 		}
 		if text := listing.PriceIn(n); text != "" {
@@ -125,4 +126,20 @@ func boxPrice(a *html.Node) string {
 		}
 	}
 	return ""
+}
+
+// linksIn counts the different addresses below an element, as far as matters.
+func linksIn(n *html.Node) int {
+	seen := map[string]bool{}
+	for m := range n.Descendants() {
+		if m.Type == html.ElementNode && m.Data == "a" {
+			if href := listing.Attr(m, "href"); href != "" && href[0] != '#' {
+				seen[href] = true
+			}
+			if len(seen) > 8 {
+				break
+			}
+		}
+	}
+	return len(seen)
 }

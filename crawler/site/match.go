@@ -205,7 +205,13 @@ func (p *PageRule) fits(host, path string, query url.Values) (map[string]string,
 
 // tracking are query parameters that say where a visitor came from and change
 // nothing of the page.
-var tracking = regexp.MustCompile(`(?i)^(utm_|mc_|pk_|hsa_|spm$|scm$|pvid$|algo_|gclid$|gclsrc$|gbraid$|wbraid$|fbclid$|msclkid$|yclid$|dclid$|igshid$|ttclid$|srsltid$|_ga$|_gl$|ref$|ref_$|referrer$|source$|aff|sessionid$|sid$|trk|tracking|click_key$|click_sum$)`)
+var tracking = regexp.MustCompile(`(?i)^(utm_|mc_|pk_|mtm_|hsa_|spm$|scm$|pvid$|algo_|gclid$|gclsrc$|gbraid$|wbraid$|gad_|fbclid$|msclkid$|yclid$|ysclid$|dclid$|igshid$|ttclid$|twclid$|srsltid$|_ga$|_gl$|ref_$|referrer$|sessionid$|phpsessid$|jsessionid$|aff_|affid$|affiliate|aff$|trk|tracking|click_key$|click_sum$|_pos$|_sid$|_ss$|_psq$|_fid$)`)
+
+// vague are parameters that are tracking where the path names the page, and may
+// name it themselves where the path is a program's ("/item.php?ref=B7").
+var vague = regexp.MustCompile(`(?i)^(ref|source|sid|src)$`)
+
+var program = regexp.MustCompile(`(?i)\.(?:php|aspx?|cgi|jsp|do|dll|cfm|pl)$|^/?$`)
 
 // canonicalURL is the generic canonical form: lower-case scheme and host, no
 // default port, no fragment, no tracking parameters, the others sorted.
@@ -217,7 +223,7 @@ func canonicalURL(u *url.URL, query url.Values) string {
 		c.Host = c.Hostname()
 	}
 	for name := range query {
-		if tracking.MatchString(name) {
+		if tracking.MatchString(name) || vague.MatchString(name) && !program.MatchString(c.Path) {
 			query.Del(name)
 		}
 	}

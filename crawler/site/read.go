@@ -137,8 +137,11 @@ func (p *page) looksLikeList() bool {
 		return false
 	}
 	price, ok := p.item.Fields[listing.Price]
-	if !ok || price.Source != "dom" {
+	if !ok || price.Source != "dom" && price.Source != "state" {
 		return !ok
+	}
+	if distinct(boxes) >= minShelf && !p.looksLikeItem() {
+		return true
 	}
 	for _, a := range boxes[:3] {
 		if strings.Contains(boxPrice(a), price.Raw) || strings.Contains(price.Raw, boxPrice(a)) {
