@@ -228,19 +228,6 @@ func diskFault(err error) bool {
 	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &errno)
 }
 
-// gateWait is how long a slot is spent waiting for the lane before its job is
-// rather put back.
-const gateWait = 5 * time.Second
-
-// whenOpen is when a job that the lane did not let pass is tried again.
-func (v *Visitor) whenOpen(gated error) time.Time {
-	var closed *lane.Closed
-	if errors.As(gated, &closed) && closed.Wait > 0 {
-		return v.ledger.Now().Add(closed.Wait)
-	}
-	return v.ledger.Now().Add(gateWait)
-}
-
 // request makes the crawler's request of a job.
 func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request, error) {
 	req := crawler.Request{
@@ -257,18 +244,7 @@ func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request,
 		}
 	}
 	req.Render, req.Screenshot = site.RenderMode(spec.Render), spec.Screenshot
-	if job.Lane != "" {
-		polite := Politeness(v.sites, job.URL)
-		polite.MaxWait = gateWait
-		req.Gate = func(ctx context.Context, crawlDelay time.Duration) (func(), error) {
-			p := polite
-			p.CrawlDelay = crawlDelay
-			p.MaxWait = max(p.MaxWait, 2*p.Floor())
-			began := time.Now()
-			defer func() { v.waited.Add(int64(time.Since(began))) }()
-			return v.lanes.Pass(ctx, job.Lane, p)
-		}
-	}
+	req.Gate = v.gate(job)
 	req.Inspect = func(r *site.Reading) string { return v.triage.wantsScreenshot(ctx, job, r) }
 	if job.PageKind == string(site.KindListing) && (job.ItemID != "" || job.Canonical != "") {
 		prev, err := v.ledger.PreviousCapture(ctx, ledger.Ref{Site: job.Site, ItemID: job.ItemID, Canonical: job.Canonical})

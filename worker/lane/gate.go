@@ -14,8 +14,8 @@ import (
 const hold = 2 * time.Second
 
 // Pass waits at the lane's gate, just before a request goes out, until the
-// request before it arrived a delay ago, for p.MaxWait at most (then
-// ErrNotYet). Slots are spaced when they are handed out; queue, worker and
+// request before it arrived a delay ago, for p.MaxWait at most. ErrNotYet comes
+// at once when those who wait already will take longer. Slots are spaced when they are handed out; queue, worker and
 // network can be late by different amounts, and the site's log shows when
 // requests came. A lane that was closed meanwhile is ErrClosed here too.
 //

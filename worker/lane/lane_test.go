@@ -656,3 +656,48 @@ func queueAtTheGate(t *testing.T, l *lane.Limiter, name string, delay time.Durat
 	}
 	return waited, time.Since(begin)
 }
+
+// Of many that come at once, one passes, one waits for its turn, and the others
+// are told at once that theirs comes later than they would wait.
+func TestWhoWouldWaitLongDoesNotQueue(t *testing.T) {
+	l := warm(t, redistest.Start(t).Client(), &book{})
+	p := lane.Params{Min: time.Minute, Max: time.Minute, MaxWait: time.Minute}
+	pass := func(ctx context.Context) error {
+		arrived, err := l.Pass(ctx, "a", p)
+		if err == nil {
+			arrived()
+		}
+		return err
+	}
+	if err := pass(ctx); err != nil {
+		t.Fatal(err)
+	}
+	waits, leave := context.WithCancel(ctx)
+	var told sync.WaitGroup
+	var mu sync.Mutex
+	how := map[string]int{}
+	const many = 6
+	for range many {
+		told.Go(func() {
+			err := pass(waits)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, lane.ErrNotYet):
+				how["told"]++
+			case errors.Is(err, context.Canceled):
+				how["waited"]++
+			default:
+				t.Errorf("got %v", err)
+			}
+			if how["told"] == many-1 {
+				leave() // the last one waits for a minute
+			}
+		})
+	}
+	told.Wait()
+	leave()
+	if how["told"] != many-1 || how["waited"] != 1 {
+		t.Errorf("%v of %d, want one to wait", how, many)
+	}
+}

@@ -64,8 +64,10 @@ if due > now then
 	-- or the lane would be used less than it may be. Those that were handed
 	-- out meanwhile meet the same queue, which is not counted again.
 	redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now)
-	local over = due - now + redis.call('ZCARD', KEYS[8]) * delay - math.max(delay / 16, 10000)
-	if ARGV[6] == '1' and due - now <= tonumber(ARGV[7]) then
+	local turn = due - now + redis.call('ZCARD', KEYS[8]) * delay
+	if ARGV[6] == '1' and turn > tonumber(ARGV[7]) then return {'later', turn, delay} end
+	local over = turn - math.max(delay / 16, 10000)
+	if ARGV[6] == '1' then
 		redis.call('ZADD', KEYS[8], string.format('%.0f', now + ARGV[7]), ARGV[5])
 		redis.call('PEXPIRE', KEYS[8], math.ceil((ARGV[7] + delay) / 1000) + 1000)
 	end
