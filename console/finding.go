@@ -348,19 +348,7 @@ func (s *Server) undo(ctx context.Context, r *http.Request, in url.Values, who P
 	if err != nil {
 		return nil, "", err
 	}
-	all, err := s.Findings.Decisions(ctx, id)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(all) == 0 {
-		return nil, "", bad("There is no decision to take back.")
-	}
-	last := all[len(all)-1]
-	d := ledger.Decision{By: who.Actor(), State: last.From, Version: f.Version, Note: "taken back: " + words(string(last.To))}
-	if len(all) > 1 {
-		d.Label = all[len(all)-2].Label
-	}
-	if f, err = s.write(ctx, id, d); err != nil {
+	if f, err = s.takeBack(ctx, id, f.Version, who); err != nil {
 		return nil, "", err
 	}
 	next := local(in.Get("next"))
@@ -368,6 +356,23 @@ func (s *Server) undo(ctx context.Context, r *http.Request, in url.Values, who P
 		next = "/findings/" + id.String()
 	}
 	return newRow(f), next, nil
+}
+
+// takeBack decides what stood before the last decision.
+func (s *Server) takeBack(ctx context.Context, id capture.ID, version int64, who Person) (ledger.Finding, error) {
+	all, err := s.Findings.Decisions(ctx, id)
+	if err != nil {
+		return ledger.Finding{}, err
+	}
+	if len(all) == 0 {
+		return ledger.Finding{}, bad("There is no decision to take back.")
+	}
+	last := all[len(all)-1]
+	d := ledger.Decision{By: who.Actor(), State: last.From, Version: version, Note: "taken back: " + words(string(last.To))}
+	if len(all) > 1 {
+		d.Label = all[len(all)-2].Label
+	}
+	return s.write(ctx, id, d)
 }
 
 // write records a decision, and then that it was taken in the custody log. A

@@ -150,6 +150,8 @@ type findingsModel struct {
 	Watches  []ledger.Watch              `json:"-"`
 	Sites    []string                    `json:"-"`
 	Done     *done                       `json:"-"`
+	Batch    *batchDone                  `json:"-"`
+	Choices  []choice                    `json:"-"`
 	States   []tab                       `json:"-"`
 }
 
@@ -160,7 +162,7 @@ type tab struct {
 	On                bool
 }
 
-func (s *Server) findingsPage(ctx context.Context, r *http.Request, _ Person) (any, error) {
+func (s *Server) findingsPage(ctx context.Context, r *http.Request, who Person) (any, error) {
 	f, err := readQueue(r.URL.Query())
 	if err != nil {
 		return nil, err
@@ -189,7 +191,12 @@ func (s *Server) findingsPage(ctx context.Context, r *http.Request, _ Person) (a
 	}
 	m.Sites = sitesOf(m.Watches)
 	m.States = f.tabs(m.Counts)
-	m.Done, err = s.justDone(ctx, r, "/findings"+query(f.Query()))
+	m.Choices = choices()
+	back := "/findings" + query(f.Query())
+	if m.Batch, err = s.justDoneMany(ctx, r, who, back); err != nil || m.Batch != nil {
+		return m, err
+	}
+	m.Done, err = s.justDone(ctx, r, back)
 	return m, err
 }
 

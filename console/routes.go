@@ -42,6 +42,10 @@ func routes() []route {
 
 		{"GET /findings", readers, view("findings", (*Server).findingsPage)},
 		{"GET /api/v1/findings", readers, data((*Server).findingsPage)},
+		{"POST /findings/decide", deciders, act((*Server).decideMany)},
+		{"POST /api/v1/findings/decide", deciders, act((*Server).decideMany)},
+		{"POST /findings/undo", deciders, act((*Server).undoMany)},
+		{"POST /api/v1/findings/undo", deciders, act((*Server).undoMany)},
 		{"GET /findings/{id}", readers, view("finding", (*Server).findingPage)},
 		{"GET /api/v1/findings/{id}", readers, data((*Server).findingPage)},
 		{"POST /findings/{id}/decision", deciders, act((*Server).decide)},
