@@ -112,7 +112,11 @@ func (a *Archive) Note(ctx context.Context, t custody.Type, actor string, s cust
 // Extend locks a capture's objects until a later time; earlier is ignored
 // (a lock is never shortened). The reason goes into the custody event.
 func (a *Archive) Extend(ctx context.Context, id capture.ID, until time.Time, actor, reason string) error {
-	until = until.UTC().Truncate(time.Second)
+	if t := until.UTC().Truncate(time.Second); t.Before(until) {
+		until = t.Add(time.Second) // locks have whole seconds: rather a longer one
+	} else {
+		until = t
+	}
 	e, err := a.Catalog.Get(ctx, id)
 	if err != nil {
 		return err

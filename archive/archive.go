@@ -149,7 +149,11 @@ func (a *Archive) Ingest(ctx context.Context, c *capture.Capture, d Description)
 	return r, a.Discard(p)
 }
 
-// Description is what was read from the page, for finding the capture again.
+// Description is what was read from the page, for finding the capture again,
+// and how long it is kept.
 type Description struct {
 	Title, Price, Currency, Seller string
+	// Keep is how long the capture is locked from its start; 0 is
+	// Config.Untriaged.
+	Keep time.Duration
 }

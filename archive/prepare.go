@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -42,7 +43,7 @@ func (a *Archive) Prepare(ctx context.Context, c *capture.Capture, d Description
 }
 
 func (a *Archive) fill(ctx context.Context, k *pack, c *capture.Capture, d Description, p *Pending) error {
-	until := c.Started.Add(a.cfg.Untriaged).UTC().Truncate(time.Second).Add(time.Second)
+	until := c.Started.Add(cmp.Or(d.Keep, a.cfg.Untriaged)).UTC().Truncate(time.Second).Add(time.Second)
 	if err := a.writeWARC(ctx, k, c, p); err != nil {
 		return err
 	}

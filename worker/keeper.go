@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -179,7 +180,7 @@ func again(ctx context.Context, f func() error) error {
 // ledger, and lets the spooled copy go.
 func (k *keeper) finish(ctx context.Context, p *archive.Pending, d Done, r archive.Receipt) error {
 	if d.Result.Suspicious {
-		until := r.Entry.Started.Add(k.v.cfg.FindingKeep)
+		until := r.Entry.Started.Add(cmp.Or(d.Keep, k.v.cfg.FindingKeep))
 		if err := k.v.archive.Extend(ctx, p.ID, until, "worker:"+k.v.cfg.Name, "triage found the listing suspicious"); err != nil {
 			return err
 		}

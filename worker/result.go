@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/crawler"
@@ -20,6 +21,9 @@ type Done struct {
 	Fence  ledger.Fence  `json:"fence"`
 	Watch  capture.ID    `json:"watch,omitzero"` // of the job, for the log
 	Result ledger.Result `json:"result"`
+	// Keep is how long the capture is locked if the listing is suspicious; 0 in
+	// notes of earlier versions.
+	Keep time.Duration `json:"keep,omitempty"`
 	// Failure is set when the visit is to be tried again; its capture is kept
 	// all the same.
 	Failure *ledger.Failure `json:"failure,omitempty"`

@@ -35,6 +35,9 @@ type Config struct {
 	Behind int
 	// Storing is how many of them are stored at a time. Default 8.
 	Storing int
+	// Untriaged is how long every capture is locked; 0 leaves it to the archive.
+	// A watch may say otherwise, of this and of FindingKeep.
+	Untriaged time.Duration
 	// FindingKeep is how long captures of a suspicious listing are locked.
 	// Default 2 years.
 	FindingKeep time.Duration
@@ -180,7 +183,11 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 		v.log.WarnContext(ctx, "a visit is put off", "error", err)
 		return v.ledger.Release(ctx, job.Fence(), v.ledger.Now().Add(v.cfg.Heartbeat), err.Error())
 	}
-	req, err := v.request(ctx, job)
+	untriaged, finding, err := v.retention(ctx, job)
+	if err != nil {
+		return err
+	}
+	req, err := v.request(ctx, job, untriaged)
 	if err != nil {
 		return err
 	}
@@ -204,11 +211,13 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 	if err != nil {
 		return err
 	}
+	about := describe(res.Reading)
+	about.Keep, done.Keep = untriaged, finding
 	note, err := json.Marshal(done)
 	if err != nil {
 		return err
 	}
-	p, err := v.archive.Prepare(ctx, res.Capture, describe(res.Reading), note)
+	p, err := v.archive.Prepare(ctx, res.Capture, about, note)
 	if errors.Is(err, archive.ErrSpoolFull) || errors.Is(err, archive.ErrDiskFull) || diskFault(err) {
 		_, err := v.ledger.Retry(ctx, job.Fence(), ledger.Failure{Class: ledger.Storage, Text: err.Error()})
 		return err
@@ -217,6 +226,19 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 		return err
 	}
 	return v.kept.store(ctx, p, done)
+}
+
+// retention is how long a job's capture is locked, and how long if what it
+// shows is suspicious: as its watch says, or the configuration.
+func (v *Visitor) retention(ctx context.Context, job ledger.Job) (untriaged, finding time.Duration, err error) {
+	var w ledger.Watch
+	if !job.Watch.IsZero() {
+		if w, err = v.ledger.Watch(ctx, job.Watch); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return 0, 0, err
+		}
+	}
+	untriaged, finding = w.Retention.Or(v.cfg.Untriaged, v.cfg.FindingKeep)
+	return untriaged, finding, nil
 }
 
 // diskFault reports whether the disk of this worker failed, which is no fault
@@ -228,8 +250,9 @@ func diskFault(err error) bool {
 	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &errno)
 }
 
-// request makes the crawler's request of a job.
-func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request, error) {
+// request makes the crawler's request of a job whose capture is locked for so
+// long.
+func (v *Visitor) request(ctx context.Context, job ledger.Job, untriaged time.Duration) (crawler.Request, error) {
 	req := crawler.Request{
 		ID: v.ids.New(), URL: job.URL, After: v.anchors.Anchor(ctx),
 		Asked: capture.Asked{Job: job.ID.String(), Epoch: job.Epoch, By: job.AskedBy},
@@ -254,6 +277,11 @@ func (v *Visitor) request(ctx context.Context, job ledger.Job) (crawler.Request,
 			return req, err
 		default:
 			req.Previous = &crawler.Previous{Manifest: prev.Manifest, Taken: prev.At, ETag: prev.ETag, LastModified: prev.LastModified}
+			if untriaged > 0 && v.ledger.Now().Sub(prev.At) > untriaged/2 {
+				// A watch that keeps captures shortly: what says "not modified"
+				// must not outlive the capture that it speaks of.
+				req.Previous.ETag, req.Previous.LastModified = "", ""
+			}
 		}
 	}
 	return req, nil

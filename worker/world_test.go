@@ -203,6 +203,9 @@ type fakeCrawler struct {
 	outcome capture.Outcome
 	links   []site.Link
 	retry   time.Duration
+	etag    string
+	says    map[listing.FieldName]string // besides the title
+	took    time.Duration                // added to the time at which a visit began
 	// during is called in the middle of a visit.
 	during func(ctx context.Context)
 }
@@ -217,7 +220,7 @@ func (f *fakeCrawler) Visit(ctx context.Context, q crawler.Request) *crawler.Res
 	if outcome == "" {
 		outcome = capture.Captured
 	}
-	now := time.Now()
+	now := time.Now().Add(f.took)
 	c := &capture.Capture{
 		ID: q.ID, URL: q.URL, FinalURL: q.URL, Asked: q.Asked, Started: now, Finished: now, Outcome: outcome, Evidence: []string{"a test says so"},
 		Environment: capture.Environment{Software: "test", UserAgent: "test"}, Clock: capture.Clock{Source: "system"},
@@ -225,7 +228,7 @@ func (f *fakeCrawler) Visit(ctx context.Context, q crawler.Request) *crawler.Res
 	}
 	m := f.w.sites.For(q.URL)
 	c.Asked.Site, c.Asked.PageKind, c.Asked.ItemID, c.Asked.Canonical = m.Site.Name, string(m.Kind), m.ItemID, m.Canonical
-	res := &crawler.Result{Capture: c, RetryAfter: retry, ResponseTime: 30 * time.Millisecond}
+	res := &crawler.Result{Capture: c, RetryAfter: retry, ETag: f.etag, ResponseTime: 30 * time.Millisecond}
 	if q.Gate != nil {
 		if _, err := q.Gate(ctx, 0); err != nil {
 			res.Gated = err
@@ -242,6 +245,9 @@ func (f *fakeCrawler) Visit(ctx context.Context, q crawler.Request) *crawler.Res
 			res.Reading.Listing = &listing.Listing{Site: m.Site.Name, URL: q.URL, Canonical: m.Canonical, ItemID: m.ItemID, Fields: map[listing.FieldName]listing.Choice{
 				listing.Title: {Candidate: listing.Candidate{Field: listing.Title, Value: "Belvoir bag"}},
 			}}
+			for name, value := range f.says {
+				res.Reading.Listing.Fields[name] = listing.Choice{Candidate: listing.Candidate{Field: name, Value: value}}
+			}
 		}
 	}
 	return res

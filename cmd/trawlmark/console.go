@@ -22,6 +22,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/configs"
 	"github.com/trawlmark/trawlmark/console"
+	"github.com/trawlmark/trawlmark/worker"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
 
@@ -108,10 +109,14 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	deps := console.Deps{
-		Findings: led, Listings: led, Watches: led, Work: led, Lanes: led, Index: a.catalog, Matters: a.catalog,
+		Findings: a.decider(led, arch), Listings: led, Watches: led, Work: led, Lanes: led, Index: a.catalog, Matters: a.catalog,
 		Cases: arch, Evidence: arch, Custody: a.custody, Times: a.notary,
-		Fire: func(ctx context.Context, w ledger.Watch, by string) (int, error) { return fireNow(ctx, a, led, w, by) },
-		IDs:  a.ids, Now: a.now, Rand: rand.Reader, Log: a.log,
+		Fire:       func(ctx context.Context, w ledger.Watch, by string) (int, error) { return fireNow(ctx, a, led, w, by) },
+		CheckWatch: func(w ledger.Watch) error { return worker.CheckWatch(a.sites, w) },
+		IDs:        a.ids, Now: a.now, Rand: rand.Reader, Log: a.log,
+	}
+	for _, x := range a.sites.Sites() {
+		deps.Sites = append(deps.Sites, x.Name)
 	}
 	if deps.Package, err = a.packager(ctx, arch, tmp); err != nil {
 		return nil, err

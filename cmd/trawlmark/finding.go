@@ -198,7 +198,7 @@ func decide(ctx context.Context, g *globals, a *app, id capture.ID, d ledger.Dec
 		return err
 	}
 	d.Version = f.Version
-	f, err = l.Decide(ctx, id, d)
+	f, err = a.decider(l, arch).Decide(ctx, id, d)
 	if err != nil {
 		return err
 	}

@@ -204,7 +204,7 @@ const poll = 100 * time.Millisecond
 
 func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q task.Redis, limiter *lane.Limiter) error {
 	cfg := worker.Config{
-		Name: a.workerName(), Lease: a.cfg.Worker.Lease.D(), Heartbeat: a.cfg.Worker.Heartbeat.D(), FindingKeep: a.cfg.Retention.Finding.D(),
+		Name: a.workerName(), Lease: a.cfg.Worker.Lease.D(), Heartbeat: a.cfg.Worker.Heartbeat.D(), Untriaged: a.cfg.Retention.Untriaged.D(), FindingKeep: a.cfg.Retention.Finding.D(),
 		ChallengePause: a.cfg.Worker.Challenge.D(),
 	}
 	slots := map[string]int{

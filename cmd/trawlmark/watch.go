@@ -109,7 +109,7 @@ func watchList(g *globals) *cobra.Command {
 				if g.json {
 					return printJSON(g.s.out, all)
 				}
-				t := newTable("name:30", "state", "sites:24", "terms:30", "next", "last", "jobs>", "open>", "listings>", "not followed>", "rules")
+				t := newTable("name:30", "state", "sites:24", "terms:30", "next", "last", "jobs>", "open>", "listings>", "not followed>", "rules", "kept")
 				for _, w := range all {
 					var last ledger.Fired
 					fires, err := l.Fires(ctx, w.ID, 1)
@@ -120,7 +120,8 @@ func watchList(g *globals) *cobra.Command {
 						last = fires[0]
 					}
 					t.add(w.Name, watchState(w), fmt.Sprint(w.Sites), fmt.Sprintf("%q", w.Terms), timeText(w.NextFire), timeText(last.At),
-						fmt.Sprint(last.Jobs), fmt.Sprint(last.Open), fmt.Sprint(last.Listings), fmt.Sprint(last.Dropped), rulesWord(w.Rules))
+						fmt.Sprint(last.Jobs), fmt.Sprint(last.Open), fmt.Sprint(last.Listings), fmt.Sprint(last.Dropped), rulesWord(w.Rules),
+						keptWord(w.Retention))
 				}
 				if len(all) == 0 {
 					fmt.Fprintln(g.s.out, "There is no watch yet; see `trawlmark watch add --help`.")

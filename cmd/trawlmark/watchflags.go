@@ -20,6 +20,7 @@ type watchFlags struct {
 	w             ledger.Watch
 	brand, missed string
 	every         time.Duration
+	keep          [2]string // untriaged, findings
 }
 
 func (x *watchFlags) bind(f *pflag.FlagSet) {
@@ -37,6 +38,8 @@ func (x *watchFlags) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&x.w.Rules.Hosts, "host", nil, "follow links to this host only, *.shop.example for all below it; repeat for several")
 	f.StringArrayVar(&x.w.Rules.Include, "include", nil, "visit only listings whose path fits this `PATTERN`, written as in robots.txt: /itm/*; repeat for several")
 	f.StringArrayVar(&x.w.Rules.Exclude, "exclude", nil, "visit no page whose path fits this `PATTERN`; wins over --include; repeat for several")
+	f.StringVar(&x.keep[0], "keep", "", "how long its captures are locked: 30d, 2160h; empty: retention.untriaged of the configuration")
+	f.StringVar(&x.keep[1], "keep-findings", "", "how long those of suspicious listings are locked; empty: retention.finding")
 	f.IntVar(&x.w.Priority, "priority", 0, "-100 to 100; higher goes first")
 }
 
@@ -77,6 +80,9 @@ func (x *watchFlags) apply(f *pflag.FlagSet, w *ledger.Watch) error {
 		if f.Changed(name) {
 			set()
 		}
+	}
+	if err := x.retention(f, &w.Retention); err != nil {
+		return err
 	}
 	if f.Changed("brand") {
 		return loadBrand(w, x.brand)

@@ -75,6 +75,7 @@ func printWatch(out io.Writer, w ledger.Watch, fires []ledger.Fired) {
 	}
 	line("when", "%s", when)
 	line("limits", "%d search pages and %d listings a run, %d links from a seed; priority %d", w.MaxPages, w.MaxListings, w.Depth, w.Priority)
+	line("kept", "%s, findings %s", keptText(w.Retention.Untriaged, "as configured"), keptText(w.Retention.Finding, "as configured"))
 	if w.Rules.Empty() {
 		line("follows", "every listing that its pages lead to")
 	}

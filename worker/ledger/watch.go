@@ -27,6 +27,8 @@ type Watch struct {
 	Depth       int `json:"depth"`
 	// Rules say which links are followed; the zero Rules follow all.
 	Rules Rules `json:"rules"`
+	// Retention says how long its captures are locked.
+	Retention Retention `json:"retention,omitzero"`
 	// Priority of its jobs: higher goes first. -100 to 100.
 	Priority  int    `json:"priority"`
 	CreatedBy string `json:"created_by"`
@@ -110,6 +112,9 @@ func (w Watch) Validate() error {
 		return fmt.Errorf("%w: more than 10,000 sites, terms and seeds in one watch", ErrInvalid)
 	}
 	if err := w.Rules.validate(); err != nil {
+		return err
+	}
+	if err := w.Retention.validate(); err != nil {
 		return err
 	}
 	return w.Schedule.Validate()

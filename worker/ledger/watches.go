@@ -13,14 +13,15 @@ import (
 )
 
 const watchColumns = `id, name, brand, sites, terms, seeds, cron, time_zone, missed, max_pages, max_listings, depth,
-	priority, created_by, created_at, updated_at, paused, removed, next_fire, last_fire, rules`
+	priority, created_by, created_at, updated_at, paused, removed, next_fire, last_fire, rules, keep_untriaged, keep_finding`
 
 func scanWatch(s scanner) (Watch, error) {
 	var w Watch
 	var id, brand, sites, terms, seeds, rules string
 	var created, updated, next, last int64
 	err := s.Scan(&id, &w.Name, &brand, &sites, &terms, &seeds, &w.Schedule.Cron, &w.Schedule.Zone, &w.Missed, &w.MaxPages,
-		&w.MaxListings, &w.Depth, &w.Priority, &w.CreatedBy, &created, &updated, &w.Paused, &w.Removed, &next, &last, &rules)
+		&w.MaxListings, &w.Depth, &w.Priority, &w.CreatedBy, &created, &updated, &w.Paused, &w.Removed, &next, &last, &rules,
+		&w.Retention.Untriaged, &w.Retention.Finding)
 	if err != nil {
 		return w, err
 	}
@@ -47,10 +48,10 @@ func (l *Ledger) AddWatch(ctx context.Context, w Watch) (Watch, error) {
 	if w.ID.IsZero() {
 		w.ID = l.ids.New()
 	}
-	_, err = l.db.ExecContext(ctx, `INSERT INTO watches (`+watchColumns+`) VALUES (`+placeholders(1, 21)+`)`,
+	_, err = l.db.ExecContext(ctx, `INSERT INTO watches (`+watchColumns+`) VALUES (`+placeholders(1, 23)+`)`,
 		idText(w.ID), sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron,
 		w.Schedule.Zone, string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Text(w.CreatedBy),
-		sqldb.Micros(now), sqldb.Micros(now), w.Paused, false, sqldb.Micros(next), 0, rulesText(w.Rules))
+		sqldb.Micros(now), sqldb.Micros(now), w.Paused, false, sqldb.Micros(next), 0, rulesText(w.Rules), w.Retention.Untriaged, w.Retention.Finding)
 	if errors.Is(err, sqldb.ErrConflict) {
 		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
 	}
@@ -73,9 +74,11 @@ func (l *Ledger) ChangeWatch(ctx context.Context, w Watch) (Watch, error) {
 		return Watch{}, err
 	}
 	err = l.changeWatch(ctx, w.ID, `name = $2, brand = $3, sites = $4, terms = $5, seeds = $6, cron = $7, time_zone = $8,
-		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, next_fire = $15, rules = $16`,
+		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, next_fire = $15, rules = $16,
+		keep_untriaged = $17, keep_finding = $18`,
 		sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron, w.Schedule.Zone,
-		string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Micros(now), sqldb.Micros(next), rulesText(w.Rules))
+		string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Micros(now), sqldb.Micros(next), rulesText(w.Rules),
+		w.Retention.Untriaged, w.Retention.Finding)
 	if errors.Is(err, sqldb.ErrConflict) {
 		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
 	}
