@@ -23,6 +23,7 @@ type Document struct {
 	root     *html.Node
 	base     *url.URL
 	ids      map[string]*html.Node
+	all      elements
 	scripts  []script
 	metas    []meta
 	anchors  []*html.Node
@@ -61,7 +62,7 @@ type meta struct {
 
 // Parse reads a page. It never fails: what could not be read is in Problems.
 func Parse(pageURL string, d Decoded) *Document {
-	doc := &Document{Encoding: d.Encoding, Size: len(d.Text), nodes: maxTreeNodes, ids: map[string]*html.Node{}, binary: d.Encoding == "binary"}
+	doc := &Document{Encoding: d.Encoding, Size: len(d.Text), nodes: maxTreeNodes, ids: map[string]*html.Node{}, all: newElements(), binary: d.Encoding == "binary"}
 	doc.Problems = append(doc.Problems, d.Problems...)
 	u, err := url.Parse(pageURL)
 	if err != nil {
@@ -148,6 +149,7 @@ func (d *Document) collect() {
 			continue
 		}
 		d.elements++
+		d.all.add(n)
 		d.collectAttrs(n)
 		switch n.DataAtom {
 		case atom.Html:
@@ -271,21 +273,20 @@ func (d *Document) Forms() []*html.Node { return d.forms }
 // Elements counts the elements of the page.
 func (d *Document) Elements() int { return d.elements }
 
-var leadingID = regexp.MustCompile(`^#([A-Za-z][\w-]*)(?:[ .:\[>]|$)`)
-
 // Find gives the elements that a selector matches, in document order. css is
-// the selector's text: it lets a selector that begins with an id start there.
+// the selector's text: it says which elements need not be looked at.
 func (d *Document) Find(css string, sel cascadia.Selector) []*html.Node {
-	if m := leadingID.FindStringSubmatch(css); m != nil && !strings.Contains(css, ",") {
-		n, ok := d.ids[m[1]]
-		if !ok {
-			return nil
-		}
-		if n.Parent != nil {
-			return cascadia.QueryAll(n.Parent, sel)
+	at, ok := d.all.candidates(css)
+	if !ok {
+		return cascadia.QueryAll(d.root, sel)
+	}
+	var out []*html.Node
+	for _, i := range at {
+		if n := d.all.list[i]; sel.Match(n) {
+			out = append(out, n)
 		}
 	}
-	return cascadia.QueryAll(d.root, sel)
+	return out
 }
 
 // Visible is the text of the page without scripts, styles and templates.

@@ -92,8 +92,8 @@ func (d *Document) markCommonDecoys() {
 			holdsTitle[p] = true
 		}
 	}
-	for n := range d.root.Descendants() {
-		if n.Type != html.ElementNode || holdsTitle[n] {
+	for _, n := range d.all.list {
+		if holdsTitle[n] {
 			continue
 		}
 		switch n.DataAtom {
@@ -216,10 +216,7 @@ func (e *extraction) priceSpots() []priceSpot {
 		}
 	}
 	var spots []priceSpot
-	for n := range d.root.Descendants() {
-		if n.Type != html.ElementNode {
-			continue
-		}
+	for _, n := range d.all.list {
 		order++
 		if headings[n] && heading < 0 {
 			heading = order

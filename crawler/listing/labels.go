@@ -29,9 +29,9 @@ var nextLabel = regexp.MustCompile(`\s\p{L}[\p{L} #.]{1,20}:\s`)
 // pairs.
 func (e *extraction) addLabelled() {
 	count := 0
-	for n := range e.doc.root.Descendants() {
-		if n.Type != html.ElementNode || count > 200 {
-			continue
+	for _, n := range e.doc.all.list {
+		if count > 200 {
+			break
 		}
 		switch n.DataAtom {
 		case atom.Dt, atom.Th, atom.Td, atom.Span, atom.Div, atom.Label, atom.Strong, atom.B, atom.P, atom.Li:
@@ -74,13 +74,18 @@ func (e *extraction) addLabelled() {
 // itemNumberName is an element that the shop calls its item's number.
 var itemNumberName = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:item|article|product)[-_]?(?:number|no|num|nr)(?:$|\s)`)
 
+var (
+	itemWords   = []string{"tem", "rticle", "roduct"}
+	numberWords = []string{"um", "no", "No", "nr", "Nr"}
+)
+
 var itemNumber = regexp.MustCompile(`^(?:\p{L}[\p{L}. ]{0,24}[\s#:№.-]{1,3})?(\d{5,14})$`)
 
 // addItemNumber takes the number that an element named after it shows: what
 // the shop calls the item is more than what its address looks like.
 func (e *extraction) addItemNumber(n *html.Node) {
 	name := attr(n, "id") + " " + attr(n, "class")
-	if len(name) > 200 || !strings.Contains(name, "n") || !itemNumberName.MatchString(name) || TextLen(n, 60) > 50 {
+	if len(name) > 200 || !containsAny(name, itemWords) || !containsAny(name, numberWords) || !itemNumberName.MatchString(name) || TextLen(n, 60) > 50 {
 		return
 	}
 	if m := itemNumber.FindStringSubmatch(shallowText(n)); m != nil && !e.doc.inDecoy(n) {

@@ -68,8 +68,8 @@ func (d *Document) ListURLs() []string {
 // NextLinks gives the addresses of rel=next, as written.
 func (d *Document) NextLinks() []string {
 	var out []string
-	for n := range d.root.Descendants() {
-		if n.Type == html.ElementNode && (n.DataAtom == atom.Link || n.DataAtom == atom.A) && strings.EqualFold(attr(n, "rel"), "next") {
+	for _, n := range d.all.list {
+		if (n.DataAtom == atom.Link || n.DataAtom == atom.A) && strings.EqualFold(attr(n, "rel"), "next") {
 			out = append(out, attr(n, "href"))
 		}
 	}
@@ -112,8 +112,8 @@ func TextLen(n *html.Node, most int) int {
 // Alternates gives the addresses of the page's other languages, absolute.
 func (d *Document) Alternates() []string {
 	var out []string
-	for n := range d.root.Descendants() {
-		if n.Type == html.ElementNode && n.DataAtom == atom.Link && strings.EqualFold(attr(n, "rel"), "alternate") && attr(n, "hreflang") != "" && len(out) < 20 {
+	for _, n := range d.all.list {
+		if n.DataAtom == atom.Link && strings.EqualFold(attr(n, "rel"), "alternate") && attr(n, "hreflang") != "" && len(out) < 20 {
 			if u := d.Absolute(attr(n, "href")); u != "" {
 				out = append(out, u)
 			}
