@@ -3,6 +3,7 @@ package crawler
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,12 @@ const readOut = 25 * time.Second
 // render looks at the page in Chrome.
 func (v *visit) render(ctx context.Context, why []string) {
 	v.cap.Policy.Escalated = append(v.cap.Policy.Escalated, why...)
+	// Made here, and not for every visit: one by HTTP has little that is large.
+	var err error
+	if v.res.spool, err = os.MkdirTemp(v.cfg.SpoolDir, "visit-"); err != nil {
+		v.end(capture.StorageFailed, "a temporary folder for what the browser sees could not be made: "+err.Error())
+		return
+	}
 	proxy, err := v.session.Proxy(ctx)
 	if err != nil {
 		v.end(capture.ConnectFailed, "the guarded way out for Chrome could not be opened: "+err.Error())

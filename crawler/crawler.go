@@ -253,12 +253,6 @@ func (c *Crawler) Visit(ctx context.Context, req Request) *Result {
 func (v *visit) run(ctx context.Context) {
 	v.session = v.wayOut()
 	defer v.close(ctx)
-	dir, err := os.MkdirTemp(v.cfg.SpoolDir, "visit-")
-	if err != nil {
-		v.end(capture.StorageFailed, "a temporary folder for the visit could not be made: "+err.Error())
-		return
-	}
-	v.res.spool = dir
 	if !v.allowed(ctx) {
 		return
 	}

@@ -5,20 +5,18 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"io"
 	"math/rand"
 	"net/http"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/trawlmark/trawlmark/archive/capture"
 )
 
 // listingPage is a page like a marketplace's: 120 KB of HTML, a style sheet,
@@ -84,95 +82,79 @@ func cpu(pgid int) time.Duration {
 
 // BenchmarkAgainstBareChrome prints what a capture costs beside what chromedp
 // does for the same page with the least it can: navigate, the document, one
-// picture, in a fresh context.
+// picture, in a fresh context. Both take turns, so that what else the machine
+// does falls on both alike.
 //
 //	go test -run xxx -bench Bare -benchtime 10x ./crawler/render
 func BenchmarkAgainstBareChrome(b *testing.B) {
-	w := newWorld(b)
-	w.site("shop.test", listingPage())
-	var bare time.Duration
-	b.Run("bare", func(b *testing.B) {
-		cfg := testConfig(b).withDefaults()
-		shot := bareChrome(b, cfg, w.addr)
-		shot()
-		start := time.Now()
-		for b.Loop() {
-			shot()
-		}
-		bare = time.Since(start) / time.Duration(b.N)
-	})
-	b.Run("bare4", func(b *testing.B) {
-		shot := bareChrome(b, testConfig(b).withDefaults(), w.addr)
-		shot()
-		b.SetParallelism(2)
-		start := time.Now()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				shot()
-			}
-		})
-		b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "captures/s")
-	})
-	b.Run("render", func(b *testing.B) {
-		r := newRenderer(b)
-		q := w.ask("http://shop.test/")
-		q.Screenshots, q.Width, q.Height = true, 1366, 900
-		r.Render(context.Background(), q)
-		pgid := r.cur.cmd.Process.Pid
-		phases := map[string]time.Duration{}
-		var order []string
-		var bytes int64
-		before := cpu(pgid)
-		start := time.Now()
-		for b.Loop() {
-			res := r.Render(context.Background(), q)
-			if res.Outcome != "" || len(res.Missing) > 0 || len(res.Exchanges) != 20 {
-				b.Fatalf("%q %v %d exchanges", res.Outcome, res.Missing, len(res.Exchanges))
-			}
-			for _, p := range res.Phases {
-				if !slices.Contains(order, p.Name) {
-					order = append(order, p.Name)
-				}
-				phases[p.Name] += p.Took
-			}
-			for _, a := range res.Artifacts {
-				if a.Role == capture.RoleFullPage || a.Role == capture.RoleViewport {
-					bytes += a.Body.Size()
-				}
-			}
-		}
-		if took := time.Since(start) / time.Duration(b.N); bare > 0 {
-			b.ReportMetric(float64(took)/float64(bare), "times-bare")
-		}
-		b.ReportMetric(float64((cpu(pgid)-before).Milliseconds())/float64(b.N), "chrome-cpu-ms/op")
-		b.ReportMetric(float64(bytes)/float64(b.N)/1e6, "png-MB/op")
-		for _, n := range order {
-			b.Logf("%-12s %8.1f ms", n, float64(phases[n].Microseconds())/1000/float64(b.N))
-		}
-	})
-	b.Run("render4", func(b *testing.B) {
-		r := newRenderer(b, func(c *Config) { c.MaxContexts = 4 })
-		q := w.ask("http://shop.test/")
-		q.Screenshots, q.Width, q.Height = true, 1366, 900
-		r.Render(context.Background(), q)
-		b.SetParallelism(2) // times GOMAXPROCS
-		start := time.Now()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if res := r.Render(context.Background(), q); res.Outcome != "" || len(res.Missing) > 0 {
-					b.Errorf("%q %v", res.Outcome, res.Missing)
-				}
-			}
-		})
-		b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "captures/s")
-	})
+	for _, n := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("%d at once", n), func(b *testing.B) { againstBare(b, n) })
+	}
 }
 
-// bareChrome gives a function that does the least with chromedp.
-func bareChrome(b *testing.B, cfg Config, proxy string) func() {
+func againstBare(b *testing.B, n int) {
+	w := newWorld(b)
+	w.site("shop.test", listingPage())
+	shot, bareCPU := bareChrome(b, testConfig(b).withDefaults(), w.addr)
+	r := newRenderer(b, func(c *Config) { c.MaxContexts, c.RecycleAfter = n, 1000 })
+	q := w.ask("http://shop.test/")
+	q.Screenshots, q.Width, q.Height = true, 1366, 900
+	shot()
+	r.Render(context.Background(), q)
+	pgid := r.cur.cmd.Process.Pid
+	var mu sync.Mutex
+	phases := map[string]time.Duration{}
+	var order []string
+	capture := func() {
+		res := r.Render(context.Background(), q)
+		mu.Lock()
+		defer mu.Unlock()
+		if res.Outcome != "" || len(res.Missing) > 0 || len(res.Exchanges) != 20 {
+			b.Errorf("%q %v %d exchanges", res.Outcome, res.Missing, len(res.Exchanges))
+		}
+		for _, p := range res.Phases {
+			if !slices.Contains(order, p.Name) {
+				order = append(order, p.Name)
+			}
+			phases[p.Name] += p.Took
+		}
+	}
+	before, bareBefore := cpu(pgid), bareCPU()
+	var bare, took time.Duration
+	for b.Loop() {
+		bare += together(n, shot)
+		took += together(n, capture)
+	}
+	all := float64(2 * n * b.N)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(all/bare.Seconds(), "bare/s")
+	b.ReportMetric(all/took.Seconds(), "captures/s")
+	b.ReportMetric(took.Seconds()/bare.Seconds(), "times-bare")
+	b.ReportMetric(float64((bareCPU()-bareBefore).Milliseconds())/all, "bare-cpu-ms")
+	b.ReportMetric(float64((cpu(pgid)-before).Milliseconds())/all, "chrome-cpu-ms")
+	for _, name := range order {
+		b.Logf("%-12s %8.1f ms", name, float64(phases[name].Microseconds())/1000/all)
+	}
+}
+
+// together does something n times at once, each twice.
+func together(n int, do func()) time.Duration {
+	began := time.Now()
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() { do(); do() })
+	}
+	wg.Wait()
+	return time.Since(began)
+}
+
+// bareChrome gives a function that does the least with chromedp, and one that
+// tells the processor time of its Chrome.
+func bareChrome(b *testing.B, cfg Config, proxy string) (shot func(), used func() time.Duration) {
+	var started *exec.Cmd
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(cfg.ChromePath), chromedp.NoSandbox,
 		chromedp.ProxyServer("http://"+proxy), chromedp.Flag("proxy-bypass-list", "<-loopback>"), chromedp.WindowSize(1366, 900),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }))
+		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { started = cmd; cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	b.Cleanup(cancel)
 	browser, cancel2 := chromedp.NewContext(ctx)
@@ -180,6 +162,7 @@ func bareChrome(b *testing.B, cfg Config, proxy string) func() {
 	if err := chromedp.Do(browser); err != nil {
 		b.Fatal(err)
 	}
+	used = func() time.Duration { return cpu(started.Process.Pid) }
 	return func() {
 		tab, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 		defer cancel()
@@ -197,6 +180,5 @@ func bareChrome(b *testing.B, cfg Config, proxy string) func() {
 		if len(dom) < 100<<10 || len(png) < 1000 {
 			b.Fatalf("%d bytes of document, %d of picture", len(dom), len(png))
 		}
-		io.Discard.Write(png)
-	}
+	}, used
 }
