@@ -49,6 +49,7 @@ var (
 	deciders  = allowed{Analyst, Legal, Admin}
 	holders   = allowed{Legal, Admin}
 	runners   = allowed{Analyst, Operator, Admin}
+	watchers  = allowed{Analyst, Admin}
 	operators = allowed{Operator, Admin}
 )
 

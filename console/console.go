@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/worker/ledger"
 )
 
 // Config says where and how the console is served.
@@ -106,15 +107,19 @@ type Deps struct {
 	Listings Listings
 	Watches  Watches
 	Fire     Fire
-	Work     Work
-	Lanes    Lanes
-	Index    Index
-	Matters  CaseIndex
-	Cases    Cases
-	Package  Package // nil: packages are made by the command alone
-	Evidence Evidence
-	Custody  Custody
-	Times    Times
+	// Sites are the names of the sites there are files for, and CheckWatch says
+	// what of a watch makes no sense beyond what the ledger checks; nil: nothing.
+	Sites      []string
+	CheckWatch func(w ledger.Watch) error
+	Work       Work
+	Lanes      Lanes
+	Index      Index
+	Matters    CaseIndex
+	Cases      Cases
+	Package    Package // nil: packages are made by the command alone
+	Evidence   Evidence
+	Custody    Custody
+	Times      Times
 	// Backlog is how many bytes of captures wait for storage in this process,
 	// and how many may; nil when there is no worker in it.
 	Backlog func() (used, limit int64)

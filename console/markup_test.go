@@ -23,7 +23,7 @@ func TestPagesCanBeUsedByEverybody(t *testing.T) {
 	b.post("/lanes", map[string][]string{"lane": {"market"}, "action": {"pause"}})
 	pages := map[string]string{}
 	for _, p := range []string{
-		"/findings", "/findings?state=all&done=" + f.ID.String(), "/findings?left=2&batch=" + f.ID.String(), "/findings?min=99", "/findings/" + f.ID.String(), "/watches", "/watches/" + w.watch.ID.String(), "/evidence", "/evidence?q=nothing",
+		"/findings", "/findings?state=all&done=" + f.ID.String(), "/findings?left=2&batch=" + f.ID.String(), "/findings?min=99", "/findings/" + f.ID.String(), "/watches", "/watches/new", "/watches/" + w.watch.ID.String(), "/watches/" + w.watch.ID.String() + "/edit", "/evidence", "/evidence?q=nothing",
 		"/captures/" + f.Capture.String(), "/captures/" + f.Capture.String() + "/source/dom", "/cases", kase, "/status", "/help",
 	} {
 		pages[p] = b.page(p)

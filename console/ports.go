@@ -34,6 +34,8 @@ type Watches interface {
 	Watches(ctx context.Context) ([]ledger.Watch, error)
 	Watch(ctx context.Context, id capture.ID) (ledger.Watch, error)
 	Fires(ctx context.Context, watch capture.ID, limit int) ([]ledger.Fired, error)
+	AddWatch(ctx context.Context, w ledger.Watch) (ledger.Watch, error)
+	ChangeWatch(ctx context.Context, w ledger.Watch) (ledger.Watch, error)
 	PauseWatch(ctx context.Context, id capture.ID) error
 	ResumeWatch(ctx context.Context, id capture.ID) error
 }

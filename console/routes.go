@@ -55,6 +55,12 @@ func routes() []route {
 
 		{"GET /watches", everybody, view("watches", (*Server).watchesPage)},
 		{"GET /api/v1/watches", everybody, data((*Server).watchesPage)},
+		{"GET /watches/new", watchers, view("watchform", (*Server).newWatchForm)},
+		{"POST /watches", watchers, (*Server).saveWatch},
+		{"POST /api/v1/watches", watchers, (*Server).saveWatch},
+		{"GET /watches/{id}/edit", watchers, view("watchform", (*Server).editWatchForm)},
+		{"POST /watches/{id}/change", watchers, (*Server).saveWatch},
+		{"POST /api/v1/watches/{id}/change", watchers, (*Server).saveWatch},
 		{"GET /watches/{id}", everybody, view("watch", (*Server).watchPage)},
 		{"GET /api/v1/watches/{id}", everybody, data((*Server).watchPage)},
 		{"POST /watches/{id}/{action}", runners, act((*Server).watchAct)},

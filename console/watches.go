@@ -108,6 +108,7 @@ func (s *Server) watchPage(ctx context.Context, r *http.Request, _ Person) (any,
 func said(r *http.Request) string {
 	return map[string]string{
 		"pause": "The watch is paused. Jobs that were planned go on.", "resume": "The watch fires again by its schedule.",
+		"add": "The watch was added.", "change": "The watch was changed.",
 		"run":        "The watch was fired. Its pages are visited as lanes allow.",
 		"lane-pause": "The lane is paused: nothing new is sent to it.", "lane-resume": "The lane is open again.",
 		"lane-open": "The penalty of the lane is lifted.",
