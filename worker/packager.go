@@ -102,6 +102,9 @@ func (p *Packager) Handle(ctx context.Context, t task.Ticket) error {
 		return fmt.Errorf("job %s could not be claimed: %w", t.Job, err)
 	}
 	ctx = onTrail(ctx, job)
+	if ok, err := mine(ctx, p.ledger, p.log, job, ledger.Export); !ok {
+		return err
+	}
 	lctx, release := holdLease(ctx, p.ledger, job.Fence(), p.cfg.Lease, p.cfg.Heartbeat, p.log)
 	defer release()
 	err = p.make(lctx, job)

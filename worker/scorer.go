@@ -40,6 +40,9 @@ func (s *Scorer) Handle(ctx context.Context, t task.Ticket) error {
 		return fmt.Errorf("job %s could not be claimed: %w", t.Job, err)
 	}
 	ctx = onTrail(ctx, job)
+	if ok, err := mine(ctx, s.ledger, s.log, job, ledger.Score); !ok {
+		return err
+	}
 	lctx, release := holdLease(ctx, s.ledger, job.Fence(), s.cfg.Lease, s.cfg.Heartbeat, s.log)
 	defer release()
 	err = s.score(lctx, job)

@@ -150,6 +150,9 @@ func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
 		return fmt.Errorf("job %s could not be claimed: %w", t.Job, err)
 	}
 	ctx = onTrail(ctx, job)
+	if ok, err := mine(ctx, v.ledger, v.log, job, ledger.Visit); !ok {
+		return err
+	}
 	lctx, release := holdLease(ctx, v.ledger, job.Fence(), v.cfg.Lease, v.cfg.Heartbeat, v.log)
 	defer release()
 	err = v.visit(lctx, job)

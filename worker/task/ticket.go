@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +30,7 @@ type Ticket struct {
 	Epoch int64
 }
 
-// MaxPayload bounds a ticket's payload in bytes.
+// MaxPayload bounds the payload that we write, in bytes.
 const MaxPayload = 100
 
 // ErrBadTicket: a payload that no Client of ours wrote.
@@ -54,17 +53,22 @@ func (t Ticket) Payload() []byte {
 // TaskID names the ticket in the queue.
 func (t Ticket) TaskID() string { return t.Job.String() + "." + strconv.FormatInt(t.Epoch, 10) }
 
-// ParseTicket accepts exactly what Payload writes.
+// maxRead bounds a payload that is read: one of a newer program may have more
+// in it than ours.
+const maxRead = 1 << 10
+
+// ParseTicket reads what Payload writes. Fields that it does not know are passed
+// over: during an upgrade a newer dispatcher may send them.
 func ParseTicket(b []byte) (Ticket, error) {
 	var p payload
-	if len(b) > MaxPayload {
+	if len(b) > maxRead {
 		return Ticket{}, fmt.Errorf("a payload of %d bytes is %w", len(b), ErrBadTicket)
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
 		return Ticket{}, fmt.Errorf("%q is %w", b, ErrBadTicket)
 	}
 	t := Ticket(p)
-	if t.Job.IsZero() || t.Epoch < 1 || !bytes.Equal(t.Payload(), b) {
+	if t.Job.IsZero() || t.Epoch < 1 {
 		return Ticket{}, fmt.Errorf("%q is %w", b, ErrBadTicket)
 	}
 	return t, nil
