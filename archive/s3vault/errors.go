@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/trawlmark/trawlmark/archive/vault"
@@ -81,6 +82,17 @@ var missingLock = map[string]bool{
 	"Bucket is missing ObjectLockConfiguration":   true,
 }
 
+// badChecksum are the messages, under the code InvalidRequest, with which
+// storages refuse a checksum that is none (Amazon).
+var badChecksum = map[string]bool{
+	"Value for x-amz-checksum-sha256 header is invalid.": true,
+	"Value for x-amz-checksum-sha256 header is invalid":  true,
+}
+
+// mismatch is how an error of the client begins that has found other bytes than
+// the checksum in the storage's answer is of. It has no type.
+const mismatch = "checksum mismatch"
+
 // translate turns what the client gave into an error of package vault, or one
 // that says what to do. It is the only place that looks at codes.
 func translate(ctx context.Context, op, key string, err error) error {
@@ -91,6 +103,9 @@ func translate(ctx context.Context, op, key string, err error) error {
 		return fmt.Errorf("%s %q: %w", op, key, ctx.Err())
 	}
 	var resp minio.ErrorResponse
+	if !errors.As(err, &resp) && strings.HasPrefix(err.Error(), mismatch) {
+		return fmt.Errorf("%s %q: %w: %v", op, key, vault.ErrDigest, err)
+	}
 	if !errors.As(err, &resp) {
 		return fmt.Errorf("%s %q: %w", op, key, network(err))
 	}
@@ -98,6 +113,8 @@ func translate(ctx context.Context, op, key string, err error) error {
 	switch {
 	case kind == nil && missingLock[resp.Message]:
 		kind = vault.ErrUnsupported
+	case kind == nil && badChecksum[resp.Message]:
+		kind = vault.ErrDigest
 	case kind == nil && (resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout):
 		kind = vault.ErrUnavailable
 	case kind == nil && advice[resp.Code] != "":

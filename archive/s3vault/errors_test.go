@@ -29,6 +29,8 @@ func TestTranslate(t *testing.T) {
 		"Amazon, checksum":                {answer(400, "BadDigest", ""), vault.ErrDigest},
 		"Amazon, throttled":               {answer(503, "SlowDown", ""), vault.ErrUnavailable},
 		"Amazon, no lock in the bucket":   {answer(404, "ObjectLockConfigurationNotFoundError", ""), vault.ErrUnsupported},
+		"Amazon, a checksum that is none": {answer(400, "InvalidRequest", "Value for x-amz-checksum-sha256 header is invalid."), vault.ErrDigest},
+		"the client, other bytes":         {errors.New("checksum mismatch, expected a, got b"), vault.ErrDigest},
 		"MinIO, checksum":                 {answer(400, "XAmzContentChecksumMismatch", ""), vault.ErrDigest},
 		"MinIO, no lock in the bucket":    {answer(400, "InvalidRequest", "Bucket is missing ObjectLockConfiguration"), vault.ErrUnsupported},
 		"MinIO, below an object":          {answer(400, "XMinioParentIsObject", ""), vault.ErrBadKey},

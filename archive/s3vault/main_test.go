@@ -94,30 +94,37 @@ func TestGateway(t *testing.T) {
 	})
 }
 
-func TestGatewayWithPrefix(t *testing.T) {
-	s := gatewaytest.Start(t)
-	n := 0
-	vaulttest.Run(t, func(t *testing.T) vaulttest.Target {
-		n++
-		c := config(s)
-		c.Bucket, c.Prefix = "shared-bucket", fmt.Sprintf("brands/%d", n)
-		return target(t, c)
-	})
-}
-
 // TestEndpoint holds the suite against a storage of your own:
 //
 //	TRAWLMARK_TEST_S3=http://access:secret@127.0.0.1:9000/bucket go test ./archive/s3vault -run TestEndpoint
 //
 // It leaves locked objects behind, under a prefix of its own.
 func TestEndpoint(t *testing.T) {
-	raw := os.Getenv("TRAWLMARK_TEST_S3")
+	raw := os.Getenv(endpointVariable)
 	if raw == "" {
-		t.Skip("TRAWLMARK_TEST_S3 names no storage (http://access:secret@host:port/bucket)")
+		t.Skip(endpointVariable + " names no storage (http://access:secret@host:port/bucket)")
 	}
+	testEndpoint(t, raw)
+}
+
+const endpointVariable = "TRAWLMARK_TEST_S3"
+
+// What the variable says works: another server, which knows nothing of this
+// test, is named by it. All of it lies in one bucket, under prefixes.
+func TestForeignEndpoint(t *testing.T) {
+	s := gatewaytest.Start(t)
+	u, err := url.Parse(s.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User, u.Path = url.UserPassword(s.AccessKey, s.SecretKey), "/not-made-yet"
+	testEndpoint(t, u.String())
+}
+
+func testEndpoint(t *testing.T, raw string) {
 	u, err := url.Parse(raw)
-	if err != nil || u.User == nil {
-		t.Fatal("TRAWLMARK_TEST_S3 is not a URL with credentials")
+	if err != nil || u.User == nil || u.Host == "" {
+		t.Fatal(endpointVariable + " is not a URL with credentials") // without repeating them
 	}
 	secret, _ := u.User.Password()
 	bucket := strings.Trim(u.Path, "/")
