@@ -85,6 +85,8 @@ type Capture struct {
 type Stamp struct {
 	Name                   string
 	Query, Response, Chain []byte // .tsq, .tsr, .pem
+	// Revocation is what was kept about the certificates (.rev); nil: nothing.
+	Revocation []byte
 }
 
 // After is the stamped checkpoint that a visit named as known.
@@ -115,6 +117,15 @@ type Log struct {
 	Origin    string
 	Keys      []string // verifier keys, newest first
 	Rotations []Event
+	// Consistency are proofs that lead from each checkpoint in the package to
+	// the next larger one, by size.
+	Consistency []Consistency
+}
+
+// Consistency is a proof that the log of one size was extended to another.
+type Consistency struct {
+	From, To int64
+	Proof    []byte
 }
 
 // System describes what made the captures and the package.
@@ -125,6 +136,11 @@ type System struct {
 	Configuration string
 	TSAs          []string // who stamps: names and subjects
 	Notes         []string // incidents, deviations
+	// Clock is what other clocks said of the machines' clocks around the time of
+	// the captures, a line each.
+	Clock []string
+	// Verifier is the stand-alone verifier, which goes along as it is; nil: none.
+	Verifier []byte
 }
 
 // FileName is what the package should be called.

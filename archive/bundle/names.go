@@ -13,6 +13,8 @@ import (
 // The names of SPEC.md, "The members".
 const (
 	nameReadme   = "00-README.html"
+	nameReadPDF  = "00-README.pdf"
+	nameVerifier = "verify/trawlmark-verify"
 	nameKeys     = "seal/log/keys.txt"
 	nameSystem   = "system/description.html"
 	nameConfig   = "system/configuration.txt"
@@ -65,7 +67,7 @@ func placeOf(name string) place {
 	}
 	last := parts[len(parts)-1]
 	switch {
-	case slices.Contains([]string{nameReadme, nameSystem, nameConfig, name90213, name90214, nameScript, nameSums}, name):
+	case slices.Contains([]string{nameReadme, nameReadPDF, nameVerifier, nameSystem, nameConfig, name90213, name90214, nameScript, nameSums}, name):
 		return of(LayerPackage, id, true)
 	case parts[0] == "exhibits" && !id.IsZero():
 		return of(LayerPackage, id, name == exhibitName(id, ".html") || name == exhibitName(id, ".pdf"))
@@ -82,7 +84,7 @@ func placeOf(name string) place {
 	case name == nameKeys:
 		return of(LayerCheckpoint, id, true)
 	case strings.HasPrefix(name, dirLog):
-		return of(LayerCheckpoint, id, len(parts) == 3 && eventFile(last))
+		return of(LayerCheckpoint, id, len(parts) == 3 && (eventFile(last) || consistencyFile(last)))
 	case parts[0] == "seal" && !id.IsZero() && parts[1] == id.String():
 		l, ok := sealPlace(strings.Join(parts[2:], "/"))
 		return of(l, id, ok)
@@ -112,7 +114,14 @@ func sealPlace(file string) (Layer, bool) {
 	}
 	dir, f, _ := strings.Cut(file, "/")
 	stem, ext, _ := strings.Cut(f, ".")
-	return LayerStamps, (dir == "stamps" || dir == "after") && stem != "" && slices.Contains([]string{"tsq", "tsr", "pem"}, ext)
+	return LayerStamps, (dir == "stamps" || dir == "after") && stem != "" && slices.Contains([]string{"tsq", "tsr", "pem", "rev"}, ext)
+}
+
+// consistencyFile reports whether a file is named as a proof of consistency.
+func consistencyFile(f string) bool {
+	var from, to int64
+	n, err := fmt.Sscanf(f, "%d-%d"+extConsistency, &from, &to)
+	return err == nil && n == 2 && dirLog+f == consistencyName(from, to)
 }
 
 // eventFile reports whether a file is an event or its proof.

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"io"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -53,8 +54,49 @@ type view struct {
 // Sentence says what the outcome means.
 func (v *view) Sentence() string { return v.M.Outcome.Sentence() }
 
-// Stamped tells whether there is a stamp at all.
-func (v *view) Stamped() bool { return len(v.C.Stamps) > 0 }
+// Local gives a time in the time zone that the visit was made with, " (...)";
+// "" when that is not known here.
+func (v *view) Local(t time.Time) string {
+	name := v.M.Environment.TimeZone
+	if name == "" {
+		return ""
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return ""
+	}
+	return " (" + t.In(zone).Format("2006-01-02 15:04:05 -0700") + ", " + name + ")"
+}
+
+// stamped is a time stamp as it tells of itself.
+type stamped struct {
+	Name string
+	At   *time.Time // nil: it cannot be read
+}
+
+// Stamped lists the stamps over a capture: of a redaction those over its
+// original, for they say when the page was seen.
+func (v *view) Stamped() []stamped {
+	stamps := v.C.Stamps
+	if v.C.Original != nil {
+		stamps = v.C.Original.Stamps
+	}
+	var all []stamped
+	for _, s := range stamps {
+		x := stamped{Name: s.Name}
+		if m := stampedAt.FindStringSubmatch(s.Name); m != nil {
+			if at, err := time.Parse("20060102t150405", m[1]); err == nil {
+				x.At = &at
+			}
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// stampedAt is the stamped time in the name that a stamp is kept under
+// (archive/seal/SPEC.md).
+var stampedAt = regexp.MustCompile(`-([0-9]{8}t[0-9]{6})[0-9]*z-[0-9a-f]{8}$`)
 
 type fileView struct {
 	Name, Role, Media string
@@ -171,10 +213,17 @@ func papers(ctx context.Context, in Input, views []*view) ([]file, error) {
 		"In": in, "Views": views, "Format": Format, "FileName": in.FileName(),
 		"Redacted": slices.ContainsFunc(views, func(v *view) bool { return v.M.Redaction != nil }),
 	}
-	make(nameReadme, "readme.html", all)
+	readme := make(nameReadme, "readme.html", all)
 	make(nameSystem, "system.html", all)
 	make(name90213, "902-13.html", all)
 	make(name90214, "902-14.html", all)
+	if in.Printer != nil && failed == nil {
+		pdf, err := in.Printer.PDF(ctx, readme)
+		if err != nil {
+			return nil, fmt.Errorf("the README could not be printed: %w", err)
+		}
+		files = append(files, file{name: nameReadPDF, src: inMemory(pdf)})
+	}
 	for _, v := range views {
 		make(exhibitName(v.C.ID, ".html"), "exhibit.html", v)
 		if len(v.C.Others) > 1 {

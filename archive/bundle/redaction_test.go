@@ -161,6 +161,38 @@ func TestARedactionVerifiesForWhatRemains(t *testing.T) {
 	}
 }
 
+// A log that was rewritten between two of the checkpoints in a package is
+// found, though each is signed; and a gap between them is no PASS.
+func TestTheLogOfAPackageWasOnlyExtended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := w.input(2)
+	in.Commit = nil
+	b, _ := w.write(in)
+	whole := takeApart(t, b)
+	var names []string
+	for n := range whole.data {
+		if strings.HasSuffix(n, extConsistency) {
+			names = append(names, n)
+		}
+	}
+	if len(names) < 2 || verifyBytes(t, b, w.trust()).Layer(LayerCheckpoint) != Pass {
+		t.Fatalf("%v: %+v", names, verifyBytes(t, b, w.trust()).Checks)
+	}
+	gap := whole.clone()
+	gap.remove(names[0])
+	gap.resum()
+	if r := verifyBytes(t, gap.bytes(true), w.trust()); r.Layer(LayerCheckpoint) != NotChecked {
+		t.Errorf("a gap: %s", r.Layer(LayerCheckpoint))
+	}
+	other := whole.clone()
+	other.set(names[0], whole.data[names[1]])
+	other.resum()
+	if r := verifyBytes(t, other.bytes(true), w.trust()); r.Layer(LayerCheckpoint) != Fail {
+		t.Errorf("another proof: %s", r.Layer(LayerCheckpoint))
+	}
+}
+
 func TestARedactionWithoutItsOriginalsManifestIsNotCalledGood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

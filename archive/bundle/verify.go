@@ -58,6 +58,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Repor
 	}
 	v.names()
 	v.rotations()
+	v.consistent()
 	v.list()
 	for _, id := range v.captures() {
 		v.capture(ctx, id)

@@ -14,7 +14,7 @@
 #
 # What it does not check, and trawlmark-verify does: the index inside the WACZ
 # against the WARC, a WARC that was made whole against the one that is kept,
-# headers.txt against the WARC, a redaction's manifest against its original's,
+# headers.txt against the WARC, the proofs of consistency, a redaction's manifest against its original's,
 # and the finer rules of time stamps (that the signer's certificate is for
 # nothing else).
 

@@ -242,6 +242,21 @@ func (v *verification) stampNames(dir string) []string {
 	return names
 }
 
+// revocation holds a stamp against what was kept about its certificates: one
+// that was revoked is no good. Nothing kept is no failure.
+func (v *verification) revocation(stem string, t stamp.Time) (string, error) {
+	b, ok, err := v.o.read(stem+".rev", stamp.MaxRevocation)
+	if err != nil || !ok {
+		return "", err
+	}
+	said, err := stamp.ParseRevocation(b)
+	if err != nil {
+		return "", err
+	}
+	r := t.Revocation(said)
+	return r.What, r.Err()
+}
+
 // stamp checks the three files of one stamp over a message.
 func (v *verification) stamp(id capture.ID, stem string, message []byte) (stamp.Time, bool) {
 	query, ok1, err1 := v.o.read(stem+".tsq", stamp.MaxResponse)
@@ -277,6 +292,10 @@ func (v *verification) stamp(id capture.ID, stem string, message []byte) (stamp.
 	good := ""
 	if err == nil {
 		good = t.At.UTC().Format(time.RFC3339) + " by " + t.TSA
+		var said string
+		if said, err = v.revocation(stem, t); said != "" {
+			good += "; " + said
+		}
 	}
 	return t, v.result(LayerStamps, id, stem+".tsr", err, good)
 }

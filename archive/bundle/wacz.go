@@ -139,8 +139,8 @@ func inMemory(b []byte) Source {
 }
 
 // makeWACZ gives the WACZ of a capture as a source, and whether the WARC in it
-// is the one that is kept: where that refers to other captures, the WACZ has
-// one that was made whole. WARCs are read here, and checked.
+// is the one that is kept: where that refers to other captures, or has no
+// screenshots, the WACZ has one that was made whole. WARCs are read here, and checked.
 func makeWACZ(ctx context.Context, in Input, c Capture, m *manifest.Manifest, art manifest.Artifact) (wacz Source, kept bool, err error) {
 	src := c.Open(ctx, art)
 	index, f, crc, err := indexWARC(ctx, src)
@@ -150,7 +150,8 @@ func makeWACZ(ctx context.Context, in Input, c Capture, m *manifest.Manifest, ar
 	if !same(f, art) {
 		return nil, false, fmt.Errorf("%s: %w", art.Key, ErrTampered)
 	}
-	kept = !slices.ContainsFunc(index.Records, func(e warc.Entry) bool { return e.Type == warc.TypeRevisit })
+	refers := slices.ContainsFunc(index.Records, func(e warc.Entry) bool { return e.Type == warc.TypeRevisit })
+	kept = !refers && (c.Whole == nil || shown(index, m))
 	if !kept {
 		if c.Whole == nil {
 			return nil, false, fmt.Errorf("%s refers to bytes of another capture; a package may not depend on anything else", art.Key)
@@ -162,6 +163,15 @@ func makeWACZ(ctx context.Context, in Input, c Capture, m *manifest.Manifest, ar
 	}
 	wacz, err = packWACZ(in, m, c.Reading.Title, src, index, f, crc)
 	return wacz, kept, err
+}
+
+// shown reports whether a WARC has the screenshots of its capture, as the
+// whole WARC has: what is replayed then shows them too.
+func shown(index *warc.Index, m *manifest.Manifest) bool {
+	return !slices.ContainsFunc(m.Artifacts, func(a manifest.Artifact) bool { return strings.HasPrefix(a.MediaType, "image/") }) ||
+		slices.ContainsFunc(index.Records, func(e warc.Entry) bool {
+			return strings.HasPrefix(e.Target, "urn:view:") || strings.HasPrefix(e.Target, "urn:fullPage:")
+		})
 }
 
 // packWACZ puts an indexed WARC into a WACZ.

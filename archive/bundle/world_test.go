@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -268,7 +269,7 @@ func (w *world) open(_ context.Context, a manifest.Artifact) Source {
 func (w *world) stamps(s []seal.Stored) []Stamp {
 	var out []Stamp
 	for _, st := range s {
-		out = append(out, Stamp{st.Name, w.read(st.Key("tsq")), w.read(st.Key("tsr")), w.read(st.Key("pem"))})
+		out = append(out, Stamp{Name: st.Name, Query: w.read(st.Key("tsq")), Response: w.read(st.Key("tsr")), Chain: w.read(st.Key("pem"))})
 	}
 	return out
 }
@@ -338,7 +339,7 @@ func (w *world) after(a *capture.Anchor) *After {
 		stem, ok := strings.CutSuffix(info.Key, ".tsr")
 		if b := []byte(nil); ok {
 			if b = w.read(info.Key); capture.Sum(b) == a.Stamp {
-				return &After{w.read(vault.CheckpointKey(a.Size)), Stamp{strings.TrimPrefix(stem, vault.StampsOf(a.Size)), w.read(stem + ".tsq"), b, w.read(stem + ".pem")}}
+				return &After{w.read(vault.CheckpointKey(a.Size)), Stamp{Name: strings.TrimPrefix(stem, vault.StampsOf(a.Size)), Query: w.read(stem + ".tsq"), Response: b, Chain: w.read(stem + ".pem")}}
 			}
 		}
 	}
@@ -403,8 +404,60 @@ func (w *world) commit(in Input) func(context.Context, capture.Digest) (map[capt
 	}
 }
 
+// consistency proves that each checkpoint in a package extends the one before.
+func (w *world) consistency(in Input) []Consistency {
+	w.t.Helper()
+	var proofs, checks [][]byte
+	events := func(all []Event) {
+		for _, e := range all {
+			proofs = append(proofs, e.Proof)
+		}
+	}
+	for _, c := range in.Captures {
+		proofs = append(proofs, c.Proof)
+		events(c.Events)
+		if c.After != nil {
+			checks = append(checks, c.After.Checkpoint)
+		}
+		if c.Original != nil {
+			proofs = append(proofs, c.Original.Event.Proof)
+		}
+	}
+	if in.Case != nil {
+		events(in.Case.Events)
+	}
+	events(in.Log.Rotations)
+	var sizes []int64
+	for _, b := range proofs {
+		p, err := custody.ParseProof(b)
+		if err != nil {
+			return nil // the test wants it so
+		}
+		checks = append(checks, p.Checkpoint)
+	}
+	for _, b := range checks {
+		h, err := readHead(b)
+		if err != nil {
+			return nil
+		}
+		sizes = append(sizes, h.size)
+	}
+	slices.Sort(sizes)
+	sizes = slices.Compact(sizes)
+	var out []Consistency
+	for i := 0; i+1 < len(sizes); i++ {
+		p, err := w.log.Consistency(w.t.Context(), sizes[i], sizes[i+1])
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		out = append(out, Consistency{sizes[i], sizes[i+1], p})
+	}
+	return out
+}
+
 func (w *world) write(in Input) ([]byte, Summary) {
 	w.t.Helper()
+	in.Log.Consistency = w.consistency(in)
 	var b bytes.Buffer
 	s, err := Write(w.t.Context(), &b, in)
 	if err != nil {

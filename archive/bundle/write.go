@@ -211,6 +211,12 @@ func plan(ctx context.Context, in Input) ([]file, error) {
 	add(nameKeys, []byte(strings.Join(in.Log.Keys, "\n")+"\n"))
 	add(nameConfig, []byte(in.System.Configuration))
 	add(nameScript, script)
+	for _, c := range in.Log.Consistency {
+		add(consistencyName(c.From, c.To), c.Proof)
+	}
+	if in.System.Verifier != nil {
+		add(nameVerifier, in.System.Verifier)
+	}
 	pages, err := papers(ctx, in, views)
 	if err != nil {
 		return nil, err
@@ -289,11 +295,15 @@ func planWARC(ctx context.Context, in Input, c Capture, m *manifest.Manifest, a 
 }
 
 func (s Stamp) files(dir string) []file {
-	return []file{
+	files := []file{
 		{name: dir + s.Name + ".tsq", src: inMemory(s.Query)},
 		{name: dir + s.Name + ".tsr", src: inMemory(s.Response)},
 		{name: dir + s.Name + ".pem", src: inMemory(s.Chain)},
 	}
+	if s.Revocation != nil {
+		files = append(files, file{name: dir + s.Name + ".rev", src: inMemory(s.Revocation)})
+	}
+	return files
 }
 
 func eventFiles(dir string, events []Event) ([]file, error) {

@@ -24,6 +24,7 @@ func exportCommand(g *globals) *cobra.Command {
 	var q export.Request
 	var out string
 	var p portalFlags
+	var verifier string
 	c := &cobra.Command{
 		Use: "export [CAPTURE...]", Short: "Hand over captures, or a case, as a package that anybody can verify",
 		Long: `Export writes one ZIP file with the captures, what proves them, and the means to
@@ -57,6 +58,13 @@ the package.
 			if p.name != "" {
 				return g.with(func(a *app) error { return exportPortal(c.Context(), g, a, q, p, out) })
 			}
+			if verifier != "" {
+				b, err := os.ReadFile(verifier)
+				if err != nil {
+					return err
+				}
+				q.Verifier = b
+			}
 			return g.with(func(a *app) error { return exportEvidence(c.Context(), g, a, q, out) })
 		},
 	}
@@ -64,6 +72,7 @@ the package.
 	f.BoolVar(&q.Redacted, "redacted", false, "hand over the newest redaction of each capture in its place (evidence redact)")
 	f.StringVar(&q.Case, "case", "", "all captures of this case")
 	f.StringVarP(&out, "output", "o", "", "file to write (a folder with --portal); it must not exist (default case-<id>.zip or captures-<export id>.zip)")
+	f.StringVar(&verifier, "with-verifier", "", "put this program, a static trawlmark-verify, into the package as verify/trawlmark-verify")
 	f.StringVar(&p.name, "portal", "", "write files for this complaint channel instead: ebay-vero, alibaba-ipp, amazon-rav, temu, dsa-notice")
 	f.StringVar(&p.complaint, "complaint", "", "what the rights holder says of the right, with --portal")
 	f.BoolVar(&p.draft, "draft", false, "write the files although the portal would reject them, with blanks, with --portal")

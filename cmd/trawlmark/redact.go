@@ -213,6 +213,7 @@ func (l redactedLine) print(w io.Writer) {
 	if !l.Manifest.Disclosed {
 		fmt.Fprintln(w, "\nThe manifest of the original holds what is hidden, so it will not be handed over: that the rest was\nlisted in it cannot be checked by the receiver (NOT-CHECKED).")
 	}
+	fmt.Fprintln(w, "\nLook at every image: a box hides what it covers, not what was removed from the text elsewhere.")
 	if l.Stored {
 		fmt.Fprintf(w, "\n%s is the redaction of %s. Hand it over with: trawlmark evidence export %s\n", l.Redaction, l.Original, l.Redaction)
 	} else {

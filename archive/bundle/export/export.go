@@ -37,11 +37,14 @@ type Log interface {
 	Event(ctx context.Context, id capture.ID) (custody.Event, []byte, error)
 	Proof(ctx context.Context, id capture.ID) ([]byte, error)
 	ProofAt(ctx context.Context, index, size int64) ([]byte, error)
+	Consistency(ctx context.Context, from, to int64) ([]byte, error)
 }
 
 // Stamps finds what a capture's seal rests on: *seal.Sealer.
 type Stamps interface {
 	Covering(ctx context.Context, index int64) (seal.Sealed, error)
+	Revocation(ctx context.Context, st seal.Stamp) (seal.Kept, error)
+	Clocks(ctx context.Context, from, to time.Time, limit int) ([]seal.Reading, error)
 }
 
 // Exporter makes packages. Safe for concurrent use.
@@ -77,6 +80,8 @@ type Request struct {
 	// Redacted hands over the newest redaction of each capture that has one, in
 	// its place.
 	Redacted bool
+	// Verifier goes along as verify/trawlmark-verify; nil: none does.
+	Verifier []byte
 	// Dry looks only: nothing goes on record, and the package says so.
 	Dry bool
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -172,10 +173,15 @@ func TestLooseCapturesAreHandedOverOnRecord(t *testing.T) {
 	}
 	second := w.ingest(t, "9.00", capture.Captured)
 	gone := w.ingest(t, "", capture.Removed) // in the comparison only
-	b, s := w.export(t, export.Request{Captures: []capture.ID{first, second, first}, By: "person:ann", Purpose: "Aurelle v. Shop", To: "Counsel"})
+	b, s := w.export(t, export.Request{Captures: []capture.ID{first, second, first}, By: "person:ann", Purpose: "Aurelle v. Shop", To: "Counsel", Verifier: []byte("\x7fELF")})
 	r := w.verify(t, b)
 	if r.Status() != bundle.Pass {
 		t.Errorf("%s: %+v", r.Status(), r.Failed())
+	}
+	if !slices.ContainsFunc(r.Checks, func(c bundle.Check) bool {
+		return strings.HasSuffix(c.File, ".consistency") && c.Status == bundle.Pass && strings.Contains(c.Note, "was extended to")
+	}) || !bytes.Contains(b, []byte("verify/trawlmark-verify")) {
+		t.Errorf("there is no proof that the log was only extended: %+v", r.Checks)
 	}
 	if len(r.Captures) != 2 || r.Captures[1].NotBefore.IsZero() || len(s.Warnings) != 0 {
 		t.Errorf("%+v, %q", r.Captures, s.Warnings)

@@ -69,6 +69,13 @@ func (g *gathering) input(ctx context.Context, q Request) (bundle.Input, error) 
 	if in.Log.Rotations, err = g.events(ctx, custody.Subject{Log: in.Log.Origin}); err != nil {
 		return in, err
 	}
+	if in.Log.Consistency, err = g.consistency(ctx, in); err != nil {
+		return in, err
+	}
+	if in.System.Clock, err = g.clock(ctx, entries); err != nil {
+		return in, err
+	}
+	in.System.Verifier = q.Verifier
 	in.System.Notes = append(slices.Clone(in.System.Notes), g.warnings...)
 	return in, nil
 }

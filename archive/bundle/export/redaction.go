@@ -141,7 +141,11 @@ func (g *gathering) sealed(ctx context.Context, id capture.ID) ([]byte, []bundle
 		if err != nil {
 			return nil, nil, err
 		}
-		stamps = append(stamps, bundle.Stamp{Name: st.Name, Query: st.Query, Response: st.Response, Chain: chain})
+		said, err := g.Stamps.Revocation(ctx, st.Stamp)
+		if err != nil {
+			return nil, nil, err
+		}
+		stamps = append(stamps, bundle.Stamp{Name: st.Name, Query: st.Query, Response: st.Response, Chain: chain, Revocation: said.File})
 	}
 	proof, err := g.Log.ProofAt(ctx, row.Index, sealed.Checkpoint.Size)
 	return proof, stamps, err
