@@ -72,6 +72,11 @@ func refusal(o capture.Outcome) bool {
 
 func describe(r *Reading, n int, u string) string {
 	s := fmt.Sprintf("%s/%s %s %v, %d listings, from %s", r.Match.Site.Name, r.Match.Kind, r.Outcome, r.Evidence, n, clip(u, 120))
+	for _, l := range r.Links {
+		if l.Kind == KindNext {
+			s += ", next " + clip(l.URL, 100)
+		}
+	}
 	if r.Listing != nil {
 		a, c, _ := r.Listing.Money()
 		p := r.Listing.Fields[listing.Price]

@@ -30,6 +30,11 @@ func genericSite() *Site {
 			{Kind: KindSearch, Query: map[string]string{"kwd": `.`}},
 			{Kind: KindSearch, Path: `(?i)/(?:category|categories|product-category|shop|c|kategorie|categoria)(?:/|$)`},
 		},
+		Links: LinkRules{Next: []string{
+			`a.next.page-numbers, li.next > a, a.next, a.next-page, a.pagination-next, a.pagination__next, .pagination-next a, .pages-item-next a, .next-page > a`,
+			`nav a[aria-label^="next" i], .pagination a[aria-label^="next" i], [class*="pagination"] a[aria-label*="next" i], a[data-testid*="pagination-forward"]`,
+			`.pagination a[aria-label*="suivant" i], .pagination a[aria-label*="siguiente" i], .pagination a[aria-label*="nächste" i], .pagination a[title*="next" i]`,
+		}},
 		Markers: genericMarkers(),
 		Listing: genericRules(),
 	}

@@ -341,11 +341,14 @@ func (f *linkFinder) next() {
 	if f.p.match.Kind != KindSearch {
 		return
 	}
+	button := false // there is one, which only a script turns
 	for i, sel := range f.rules.next {
 		for _, n := range f.p.doc.Find(f.rules.Next[i], sel) {
-			if f.addNext(listing.Attr(n, "href")) {
+			href := listing.Attr(n, "href")
+			if f.addNext(href) {
 				return
 			}
+			button = button || href == "" || href[0] == '#' || strings.HasPrefix(href, "javascript:")
 		}
 	}
 	for _, n := range f.p.doc.NextLinks() {
@@ -353,7 +356,16 @@ func (f *linkFinder) next() {
 			return
 		}
 	}
+	// Where the site's file says how a next link looks, none means the end;
+	// where it does not, few results do.
+	s := f.p.match.Site
+	if button || len(f.rules.Next) == 0 && f.count >= max(minResults, s.Search.PageSize/2) {
+		f.addNext(s.NextSearchURL(f.p.FinalURL))
+	}
 }
+
+// minResults is how many listings a page has that another may follow.
+const minResults = 10
 
 func (f *linkFinder) addNext(href string) bool {
 	abs := f.p.doc.Absolute(href)
