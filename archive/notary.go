@@ -22,6 +22,10 @@ type Notary struct {
 	sealer  *seal.Sealer
 	log     *slog.Logger
 	tending atomic.Bool
+
+	// Look compares the machine's clock with one more than the authorities':
+	// the storage's. Tend calls it; nil: there is none. Set it before Run.
+	Look func(context.Context) (seal.Reading, error)
 }
 
 // NewNotary makes a notary of a log.
@@ -126,6 +130,14 @@ func (n *Notary) Tend(ctx context.Context) (Tended, error) {
 	var err error
 	if t.Revocation, err = n.sealer.FetchRevocation(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("revocation of the authorities' certificates: %w", err))
+	}
+	if n.Look != nil {
+		r, err := n.Look(ctx)
+		if err == nil {
+			n.sealer.Observe(r)
+		} else {
+			errs = append(errs, fmt.Errorf("the storage's clock: %w", err))
+		}
 	}
 	return t, errors.Join(append(errs, n.sealer.RecordClock(ctx))...)
 }

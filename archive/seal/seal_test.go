@@ -25,7 +25,7 @@ const testOrigin = "log.example.org/trawlmark"
 
 // world is a log, a vault and two authorities, on one clock.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	now   time.Time
 	vault *vault.Mem
 	keys  custody.Keys
@@ -60,11 +60,11 @@ func (a *authorityServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.tsa.ServeHTTP(w, r)
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	return newWorldAt(t, time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC))
 }
 
-func newWorldAt(t *testing.T, at time.Time) *world {
+func newWorldAt(t testing.TB, at time.Time) *world {
 	w := &world{t: t, now: at}
 	now := func() time.Time { return w.now }
 	discard := slog.New(slog.DiscardHandler)

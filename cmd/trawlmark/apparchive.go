@@ -59,6 +59,9 @@ func (a *app) openNotary(ctx context.Context) (*archive.Notary, error) {
 		return nil, err
 	}
 	a.sealer, a.notary = sealer, archive.NewNotary(a.custody, sealer, a.log)
+	if a.cfg.Storage.Endpoint != "" { // the embedded one is on this very clock
+		a.notary.Look = a.storageClock
+	}
 	return a.notary, nil
 }
 

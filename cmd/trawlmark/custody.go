@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -76,7 +77,11 @@ func custodyMonitor(g *globals) *cobra.Command {
 		Use: "monitor", Short: "Walk the whole log and hold every leaf against the vault", Args: cobra.NoArgs,
 		Long: `Monitor reads the log as a stranger would: every checkpoint's signature and root,
 every tile, every leaf against its event document, and every event document
-against the log. It changes nothing. The exit code is 6 when anything differs.`,
+against the log. It changes nothing, and tells on standard error how far it got.
+
+The exit code is 0 when everything fits, 6 when anything differs (each difference
+is printed, by its key), 4 when a part is missing (storage, database, key), and 1
+when it could not look to the end: what it saw until then is printed all the same.`,
 		Example: "  trawlmark custody monitor\n  trawlmark custody monitor --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return g.with(func(a *app) error { return monitorLog(c.Context(), g, a) })
@@ -88,14 +93,15 @@ func monitorLog(ctx context.Context, g *globals, a *app) error {
 	if _, err := a.openNotary(ctx); err != nil {
 		return err
 	}
-	r, err := a.custody.Monitor(ctx)
-	if err != nil {
-		return err
+	r, failed := a.custody.MonitorTelling(ctx, tellProgress(g, a.now))
+	readings, clockErr := a.sealer.Clocks(ctx, a.now().Add(-24*time.Hour), a.now(), 10_000)
+	if failed == nil {
+		failed = clockErr
 	}
 	if g.json {
-		err = printJSON(g.s.out, map[string]any{
+		err := printJSON(g.s.out, map[string]any{
 			"entries": r.Entries, "checkpoints": r.Checkpoints, "events": r.Events, "erased": r.Erased, "waiting": r.Queued,
-			"differences": r.Differences, "difference_count": r.Count,
+			"differences": r.Differences, "difference_count": r.Count, "clock": readings,
 		})
 		if err != nil {
 			return err
@@ -106,11 +112,30 @@ func monitorLog(ctx context.Context, g *globals, a *app) error {
 		for _, d := range r.Differences {
 			fmt.Fprintf(g.s.out, "  %s  %s\n", d.Key, d.What)
 		}
+		if text := worstClock(readings); text != "" {
+			fmt.Fprintln(g.s.out, text)
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("the log was not walked to its end: %w", failed)
 	}
 	if r.Count > 0 {
 		return tamperError{fmt.Errorf("%d differences between the log and the vault", r.Count)}
 	}
 	return nil
+}
+
+// tellProgress prints how far a monitor got, every few seconds.
+func tellProgress(g *globals, now func() time.Time) func(custody.Progress) {
+	const every = 5 * time.Second
+	last := now()
+	return func(p custody.Progress) {
+		if now().Sub(last) < every {
+			return
+		}
+		last = now()
+		fmt.Fprintf(g.s.err, "%d of %d entries, %d event documents, %d differences so far\n", p.Entries, p.Of, p.Documents, p.Count)
+	}
 }
 
 func custodyRotate(g *globals) *cobra.Command {

@@ -99,7 +99,7 @@ func diagnose(ctx context.Context, a *app) []check {
 		}
 		return "a locked object was put and its deletion was refused", nil
 	})
-	try("custody log", "restore keys/custody.key from its backup, or read docs/evidence.md on lost keys", func() (string, error) {
+	try("custody log", "restore the log's key (keys/custody.key, or where custody.key says) from its backup, or read docs/evidence.md on lost keys", func() (string, error) {
 		n, err := a.openNotary(ctx)
 		if err != nil {
 			return "", err
@@ -107,6 +107,11 @@ func diagnose(ctx context.Context, a *app) []check {
 		c, err := n.Seal(ctx)
 		if err != nil {
 			return "", err
+		}
+		if n.Look != nil {
+			if r, err := n.Look(ctx); err == nil { // without it there is a reading less
+				a.sealer.Observe(r)
+			}
 		}
 		return fmt.Sprintf("%s, %d entries, stamped now", a.custody.Origin(), c.Size), nil
 	})
@@ -117,7 +122,7 @@ func diagnose(ctx context.Context, a *app) []check {
 		}
 		return a.chrome, nil
 	})
-	all = append(all, fonts(), authorities(a))
+	all = append(all, fonts(), authorities(a), clocks(a))
 	return all
 }
 

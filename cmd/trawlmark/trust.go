@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
@@ -31,19 +30,8 @@ func (a *app) trust(ctx context.Context) (bundle.Trust, error) {
 	if err != nil {
 		return bundle.Trust{}, err
 	}
-	client, err := a.sealClient()
-	if err != nil {
-		return bundle.Trust{}, err
-	}
-	t := bundle.Trust{Keys: keys}
-	for _, tsa := range client.TSAs {
-		for _, r := range tsa.Roots {
-			if !slices.ContainsFunc(t.Roots, r.Equal) {
-				t.Roots = append(t.Roots, r)
-			}
-		}
-	}
-	return t, nil
+	roots, err := a.pinnedRoots()
+	return bundle.Trust{Keys: keys, Roots: roots}, err
 }
 
 func trustCommand(g *globals) *cobra.Command {
@@ -101,7 +89,7 @@ func (a *app) openStamps(ctx context.Context) (*seal.Sealer, []string, error) {
 		}
 		names = append(names, t.Name+": "+strings.Join(roots, "; "))
 	}
-	s, err := seal.New(seal.Config{Client: client, Vault: a.vault, Verifiers: verifiers, Now: time.Now, Log: a.quiet()})
+	s, err := a.newSealer(a.vault, verifiers)
 	return s, names, err
 }
 
