@@ -201,7 +201,16 @@ func TestSchedule(t *testing.T) {
 		{"0 6 * * *", "", "2026-11-24T06:00:00Z", "2026-11-25T06:00:00Z"},
 		{"0 6 * * *", "Europe/Berlin", "2026-11-24T00:00:00Z", "2026-11-24T05:00:00Z"},
 		{"0 6 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-29T04:00:00Z"},  // summer time begins
-		{"30 2 * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-30T00:30:00Z"}, // an hour that does not exist
+		{"30 2 * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z"}, // an hour that does not exist
+		{"30 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"},
+		{"30 2,3 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"},
+		{"30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z"}, // one that comes twice
+		{"30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
+		{"30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z", "2026-10-26T01:30:00Z"},       // its second time is no new one
+		{"30 * * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"},       // every hour is every hour
+		{"0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00:00Z", "2018-11-04T03:00:00Z"},    // midnight did not exist
+		{"45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00:00Z", "2026-04-04T14:45:00Z"}, // half an hour comes twice
+		{"45 1 * * *", "Australia/Lord_Howe", "2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z"},
 		{"@every 6h", "", "2026-11-24T01:00:00Z", "2026-11-24T07:00:00Z"},
 		{"@daily", "Asia/Tokyo", "2026-11-24T01:00:00Z", "2026-11-24T15:00:00Z"},
 		{"", "", "2026-11-24T01:00:00Z", ""},
@@ -220,6 +229,24 @@ func TestSchedule(t *testing.T) {
 		{Cron: "0 0 * * *", Zone: "Local"}, {Cron: "CRON_TZ=UTC 0 0 * * *"}, {Cron: "0 0 * * *", Zone: "../../etc/passwd"}} {
 		if err := s.Validate(); !errors.Is(err, ledger.ErrInvalid) {
 			t.Errorf("%+v: %v", s, err)
+		}
+	}
+}
+
+// However clocks are set, a daily watch fires once on each date, in order.
+func TestADailyWatchFiresOnceADay(t *testing.T) {
+	for _, zone := range []string{"Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tehran"} {
+		loc := must(time.LoadLocation(zone))(t)
+		for _, cron := range []string{"30 2 * * *", "0 0 * * *", "15 1 * * *", "45 23 * * *"} {
+			s := ledger.Schedule{Cron: cron, Zone: zone}
+			at := time.Date(2018, 1, 1, 12, 0, 0, 0, time.UTC)
+			for n := range 800 {
+				next := must(s.Next(at))(t)
+				if gap := next.Sub(at); n > 0 && (gap < 22*time.Hour || gap > 26*time.Hour) {
+					t.Errorf("%s in %s: %s after %s", cron, zone, next.In(loc), at.In(loc))
+				}
+				at = next
+			}
 		}
 	}
 }
