@@ -24,8 +24,9 @@ type nameFlags struct{ decoy, price, notPrice, strike bool }
 // Words without which the expressions cannot match: looking for them first is
 // ten times cheaper.
 var (
-	decoyWords = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest", "compar", "bulk", "fbt", "sims", "together", "popover"}
-	priceWords = []string{"price", "preis", "prix", "precio", "prezzo", "preco", "cena", "amount"}
+	decoyWords   = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest", "compar", "bulk", "fbt", "sims", "together", "popover"}
+	galleryWords = []string{"image", "photo", "gallery", "picture", "thumb"}
+	priceWords   = []string{"price", "preis", "prix", "precio", "prezzo", "preco", "cena", "amount"}
 )
 
 // plainName writes class names the way the expressions expect them.
@@ -47,13 +48,18 @@ func (d *Document) flags(name string) nameFlags {
 	f, ok := d.names[name]
 	if !ok {
 		low := strings.ToLower(name)
-		f = nameFlags{decoy: containsAny(low, decoyWords) && commonDecoy.MatchString(name), price: containsAny(low, priceWords)}
+		f = nameFlags{decoy: containsAny(low, decoyWords) && commonDecoy.MatchString(name) && !isGallery(low), price: containsAny(low, priceWords)}
 		if d.names == nil {
 			d.names = map[string]nameFlags{}
 		}
 		d.names[name] = f
 	}
 	return f
+}
+
+// isGallery reports a carousel of the item's own pictures; low is in lower case.
+func isGallery(low string) bool {
+	return strings.Contains(low, "carousel") && containsAny(low, galleryWords) && !commonDecoy.MatchString(strings.ReplaceAll(low, "carousel", ""))
 }
 
 // priceFlags judges the names around a price.

@@ -435,10 +435,23 @@ func inStock(offers []*Tree) []*Tree {
 	return out
 }
 
+// alike gives the offers in the condition of the first.
+func alike(offers []*Tree) []*Tree {
+	want := condition(offers[0].get("itemCondition").scalar())
+	var out []*Tree
+	for _, o := range offers {
+		if condition(o.get("itemCondition").scalar()) == want {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // addOfferRange records that several offers are a range from the least: of
-// those in stock, nobody asks the price of the others now.
+// those in stock, nobody asks the price of the others now, and of those in the
+// first one's condition, which is the one that is recorded.
 func (e *extraction) addOfferRange(offers []*Tree) {
-	offers = inStock(offers)
+	offers = alike(inStock(offers))
 	var low, high, cur string
 	var least, most *Money
 	for _, o := range offers[:min(len(offers), maxFound)] {
