@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -85,7 +86,7 @@ func (k *pack) drop() error {
 // name to be durable too: without its name it is swept after a power failure,
 // and its job, which is not done yet, is done again.
 func (s *spool) commit(k *pack, p *Pending) error {
-	doc, err := json.Marshal(p)
+	doc, err := p.document()
 	if err != nil {
 		return err
 	}
@@ -105,6 +106,19 @@ func (s *spool) commit(k *pack, p *Pending) error {
 	p.path, p.size = final, k.at+int64(len(doc)+packTrailer)
 	s.used.Add(p.size)
 	return nil
+}
+
+// document is what a pack says about itself. The manifest in it comes back byte
+// for byte: it is canonical, and <, > and & are not written as escapes in it, as
+// json.Marshal would.
+func (p *Pending) document() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(p); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }
 
 // openPack reads the Pending of a pack.
