@@ -106,3 +106,19 @@ func TestLayouts(t *testing.T) {
 		}
 	}
 }
+
+// TestAdvertisedResults holds that what is advertised is found, and that its
+// click is not counted.
+func TestAdvertisedResults(t *testing.T) {
+	r := configs(t).Read(Page{URL: "https://listado.mercadolibre.com.pe/bolso", Status: 200, Body: []byte(`<ol class="ui-search-layout">
+		<li class="ui-search-layout__item"><h3><a href="https://click1.mercadolibre.com.pe/mclics/clicks/external/MPE/count?a=xyz&pdp_filters=item_id%3AMPE875943008#wid=1">Bolso azul</a></h3></li>
+		<li class="ui-search-layout__item"><h3><a href="https://www.mercadolibre.com.pe/bolso-rojo/p/MPE37206722">Bolso rojo</a></h3></li></ol>`)})
+	var got []string
+	for _, l := range r.Links {
+		got = append(got, l.ItemID+" "+l.URL)
+	}
+	want := []string{"MPE875943008 https://articulo.mercadolibre.com.pe/MPE-875943008", "MPE37206722 https://www.mercadolibre.com.pe/bolso-rojo/p/MPE37206722"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"regexp"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -178,6 +179,10 @@ func (f *linkFinder) home(m *Match) bool {
 	return !m.Site.Generic || m.Lane == here.Lane
 }
 
+// clickCounter is an address that bills an advertiser for the click before it
+// goes on to the item. A crawl must cost nobody money: the item is visited.
+var clickCounter = regexp.MustCompile(`(?i)^https?://[^/?#]*click\d*\.|^https?://[^/?#]+/(?:mclics|sspa/click|aclk)\b`)
+
 // addListing adds a listing once; a later link with a title completes the
 // earlier one (a card's picture links first, its title second).
 func (f *linkFinder) addListing(abs string, m *Match, a *html.Node) {
@@ -203,6 +208,9 @@ func (f *linkFinder) addListing(abs string, m *Match, a *html.Node) {
 	}
 	f.seen[key] = true
 	f.count++
+	if clickCounter.MatchString(abs) && m.Canonical != "" {
+		abs = m.Canonical
+	}
 	f.out = append(f.out, Link{URL: abs, Canonical: m.Canonical, ItemID: m.ItemID, Kind: KindListing, Position: f.count, Title: title, PriceText: price})
 }
 
