@@ -69,7 +69,7 @@ func (c *Catalog) AddWith(ctx context.Context, e Entry, artifacts []Artifact, pa
 		if err := addArtifacts(ctx, tx, e.ID, artifacts); err != nil {
 			return err
 		}
-		for _, w := range words(e.Title, e.Seller, e.Price, e.Site, e.ItemID, string(e.Outcome), e.URL) {
+		for _, w := range e.words() {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO word (word, started, capture) VALUES ($1,$2,$3)`,
 				[]byte(w), micros(e.Started), e.ID.String()); err != nil {
 				return err

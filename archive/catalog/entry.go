@@ -76,3 +76,8 @@ func instant(us int64) time.Time {
 	}
 	return time.UnixMicro(us).UTC()
 }
+
+// words are what a capture is found by.
+func (e Entry) words() []string {
+	return words(e.Title, e.Seller, e.Price, e.Site, e.ItemID, string(e.Outcome), e.URL)
+}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,29 +46,92 @@ func (c *Catalog) Search(ctx context.Context, q Query) (Page, error) {
 	if limit < 1 || limit > 500 {
 		return Page{}, fmt.Errorf("a page holds 1 to 500 captures, not %d", limit)
 	}
-	sql, args, err := q.sql(limit + 1)
+	beginning := q.beginning()
+	if beginning == "" {
+		found, err := c.find(ctx, q, limit+1)
+		return page(found, limit), err
+	}
+	many, err := c.many(ctx, beginning)
 	if err != nil {
 		return Page{}, err
 	}
-	rows, err := c.db.QueryContext(ctx, sql, args...)
-	if err != nil {
-		return Page{}, err
+	if !many {
+		found, err := c.find(ctx, q, limit+1)
+		return page(found, limit), err
 	}
-	defer rows.Close()
-	var p Page
-	for rows.Next() {
-		e, err := scan(rows)
+	return c.sift(ctx, q, beginning, limit)
+}
+
+func page(found []Entry, limit int) Page {
+	p := Page{Entries: found}
+	if len(found) > limit {
+		p.Entries = found[:limit]
+		p.Next = cursor(found[limit-1])
+	}
+	return p
+}
+
+func cursor(last Entry) string { return fmt.Sprintf("%d.%s", micros(last.Started), last.ID) }
+
+func (c *Catalog) find(ctx context.Context, q Query, limit int) ([]Entry, error) {
+	sql, args, err := q.sql(limit)
+	if err != nil {
+		return nil, err
+	}
+	return c.entries(ctx, sql, args...)
+}
+
+// few is how many words that begin as asked are looked up and sorted. Where
+// there are more the newest captures are looked through instead: they have such
+// words often, so a page is soon full, and nothing is sorted.
+const few = 5000
+
+// many reports whether more than few words of captures begin so.
+func (c *Catalog) many(ctx context.Context, beginning string) (bool, error) {
+	var n int
+	lo, hi := wordRange(beginning)
+	err := c.db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 AS one FROM word WHERE word >= $1 AND word < $2 LIMIT $3) found`, lo, hi, few+1).Scan(&n)
+	return n > few, err
+}
+
+func wordRange(beginning string) (lo, hi []byte) {
+	return []byte(beginning), append([]byte(beginning), 0xff)
+}
+
+// sift looks through what the rest of the query finds for words that begin so.
+func (c *Catalog) sift(ctx context.Context, q Query, beginning string, limit int) (Page, error) {
+	whole := queryWords(q.Text)
+	q.Text = strings.Join(whole[:len(whole)-1], " ")
+	var found []Entry
+	for len(found) <= limit {
+		some, err := c.find(ctx, q, siftPage)
 		if err != nil {
 			return Page{}, err
 		}
-		p.Entries = append(p.Entries, e)
+		for _, e := range some {
+			if slices.ContainsFunc(e.words(), func(w string) bool { return strings.HasPrefix(w, beginning) }) {
+				found = append(found, e)
+			}
+		}
+		if len(some) < siftPage {
+			break
+		}
+		q.After = cursor(some[len(some)-1])
 	}
-	if len(p.Entries) > limit {
-		p.Entries = p.Entries[:limit]
-		last := p.Entries[limit-1]
-		p.Next = fmt.Sprintf("%d.%s", micros(last.Started), last.ID)
+	return page(found[:min(len(found), limit+1)], limit), nil
+}
+
+// siftPage is how many captures sift looks through at a time.
+const siftPage = 500
+
+// beginning is the word of which the text gives only the beginning, "" when it
+// gives none.
+func (q Query) beginning() string {
+	qw := queryWords(q.Text)
+	if len(qw) == 0 || len(qw) > maxQueryWords || !strings.HasSuffix(strings.TrimSpace(q.Text), "*") {
+		return ""
 	}
-	return p, rows.Err()
+	return qw[len(qw)-1]
 }
 
 func (q Query) sql(limit int) (string, []any, error) {
@@ -90,7 +154,7 @@ func (q Query) sql(limit int) (string, []any, error) {
 	// so a page costs the same among a thousand captures and a million.
 	driver := longest(qw)
 	for i, w := range qw {
-		lo, hi := []byte(w), append([]byte(w), 0xff)
+		lo, hi := wordRange(w)
 		switch {
 		case prefix && i == len(qw)-1:
 			where = append(where, "c.id IN (SELECT capture FROM word WHERE word >= "+arg(lo)+" AND word < "+arg(hi)+")")
@@ -109,7 +173,10 @@ func (q Query) sql(limit int) (string, []any, error) {
 		}
 	}
 	if q.Case != "" {
-		where = append(where, "EXISTS (SELECT 1 FROM case_capture cc WHERE cc.capture = c.id AND cc.case_id = "+arg(q.Case)+")")
+		// A case has few captures: they are looked up and sorted. The sign keeps
+		// a database from walking all captures in their order instead.
+		where = append(where, "c.id IN (SELECT cc.capture FROM case_capture cc WHERE cc.case_id = "+arg(q.Case)+")")
+		order = "+c.started DESC, c.id DESC"
 	}
 	if q.Held {
 		where = append(where, "c.held")
