@@ -58,6 +58,8 @@ type caseModel struct {
 	Next     string          `json:"next,omitempty"`
 	Custody  []custodyLine   `json:"custody"`
 	Older    int             `json:"older_events,omitempty"`
+	Packages []PackageOrder  `json:"packages,omitempty"`
+	CanOrder bool            `json:"-"`
 }
 
 func (s *Server) casePage(ctx context.Context, r *http.Request, _ Person) (any, error) {
@@ -73,6 +75,12 @@ func (s *Server) casePage(ctx context.Context, r *http.Request, _ Person) (any, 
 		return nil, searchError(err, q)
 	}
 	m.Captures, m.Next = append(m.Captures, p.Entries...), p.Next
+	if s.Orders != nil {
+		m.CanOrder = true
+		if m.Packages, err = s.Orders.Orders(ctx, id); err != nil {
+			return nil, err
+		}
+	}
 	m.Custody, m.Older, err = s.events(ctx, custody.Subject{Case: id})
 	return m, err
 }

@@ -117,6 +117,7 @@ type Deps struct {
 	Matters    CaseIndex
 	Cases      Cases
 	Package    Package // nil: packages are made by the command alone
+	Orders     Orders  // nil: packages are not ordered here
 	Evidence   Evidence
 	Custody    Custody
 	Times      Times

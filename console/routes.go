@@ -94,6 +94,10 @@ func routes() []route {
 		{"POST /cases/{case}/package", holders, (*Server).packageFile},
 		{"POST /api/v1/cases/{case}/package", holders, (*Server).packageFile},
 
+		{"POST /cases/{case}/order", holders, act((*Server).orderPackage)},
+		{"POST /api/v1/cases/{case}/order", holders, act((*Server).orderPackage)},
+		{"GET /packages/{id}", holders, (*Server).orderedFile},
+
 		{"GET /status", operators, view("status", (*Server).statusPage)},
 		{"GET /api/v1/status", operators, data((*Server).statusPage)},
 		{"POST /lanes", operators, act((*Server).laneAct)},

@@ -113,6 +113,7 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 		Cases: arch, Evidence: arch, Custody: a.custody, Times: a.notary,
 		Fire:       func(ctx context.Context, w ledger.Watch, by string) (int, error) { return fireNow(ctx, a, led, w, by) },
 		CheckWatch: func(w ledger.Watch) error { return worker.CheckWatch(a.sites, w) },
+		Orders:     packageDesk{a},
 		IDs:        a.ids, Now: a.now, Rand: rand.Reader, Log: a.log,
 	}
 	for _, x := range a.sites.Sites() {

@@ -238,7 +238,8 @@ func getPackage(ctx context.Context, g *globals, a *app, id capture.ID, out stri
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	if err := errors.Join(fetchPackage(ctx, a.vault, info, tmp), tmp.Sync(), tmp.Close()); err != nil {
+	_, err = fetchPackage(ctx, a.vault, info, tmp)
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return notVerified(err)
 	}
 	trust, err := a.trust(ctx)
@@ -278,22 +279,23 @@ func notePackage(o worker.PackageOrder, id capture.ID, note func(custody.Subject
 	return nil
 }
 
-// fetchPackage copies a package and holds it against its digest.
-func fetchPackage(ctx context.Context, v vault.Vault, info vault.Info, to io.Writer) error {
+// fetchPackage copies a package, holds it against its digest and gives that.
+func fetchPackage(ctx context.Context, v vault.Vault, info vault.Info, to io.Writer) (capture.Digest, error) {
 	r, _, err := v.Get(ctx, info.Key, info.Version)
 	if err != nil {
-		return err
+		return capture.Digest{}, err
 	}
 	defer r.Close()
 	h := sha256.New()
 	n, err := io.Copy(io.MultiWriter(to, h), r)
 	if err != nil {
-		return fmt.Errorf("the package could not be read: %w", err)
+		return capture.Digest{}, fmt.Errorf("the package could not be read: %w", err)
 	}
-	if n != info.Size || !info.SHA256.IsZero() && capture.Digest(h.Sum(nil)) != info.SHA256 {
-		return vault.ErrDigest
+	sum := capture.Digest(h.Sum(nil))
+	if n != info.Size || !info.SHA256.IsZero() && sum != info.SHA256 {
+		return sum, vault.ErrDigest
 	}
-	return nil
+	return sum, nil
 }
 
 func packageRemove(g *globals) *cobra.Command {

@@ -2,15 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/configs"
+	"github.com/trawlmark/trawlmark/console"
 	"github.com/trawlmark/trawlmark/crawler/markettest"
+	"github.com/trawlmark/trawlmark/worker/ledger"
 	"github.com/trawlmark/trawlmark/worker/task"
 )
 
@@ -72,6 +76,25 @@ func TestAPackageIsOrderedAndMadeByAWorker(t *testing.T) {
 	}
 	if _, _, code := s.do(packageCommand, "get", p.ID.String(), "-o", file); code != exitUsage {
 		t.Errorf("over another file: exit code %d", code)
+	}
+	// The console finds and fetches the same.
+	desk := packageDesk{a}
+	var body strings.Builder
+	if o, err := desk.Ordered(t.Context(), p.ID); err != nil || !o.Ready() || o.To != "Counsel" {
+		t.Errorf("the console has %+v, %v", o, err)
+	}
+	if b, err := os.ReadFile(file); err != nil {
+		t.Error(err)
+	} else if sum, err := desk.Fetch(t.Context(), p.ID, &body); err != nil || sum != capture.Sum(b) || body.String() != string(b) {
+		t.Errorf("the console fetched another package: %v", err)
+	}
+	if all, err := desk.Orders(t.Context(), ""); err != nil || len(all) != 1 {
+		t.Errorf("the console lists %d orders, %v", len(all), err)
+	}
+	if o, err := desk.Order(t.Context(), console.PackageRequest{Case: "k", By: "person:ann", To: "x", Purpose: "y"}); err != nil || o.Case != "k" || o.State == "" {
+		t.Errorf("the console ordered %+v, %v", o, err)
+	} else if err := led.Cancel(t.Context(), o.ID, "a test"); err != nil && !errors.Is(err, ledger.ErrEnded) {
+		t.Error(err)
 	}
 	rows, err := a.custody.About(t.Context(), custody.Subject{Capture: s.id})
 	if err != nil {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/vault"
+	"github.com/trawlmark/trawlmark/console"
+	"github.com/trawlmark/trawlmark/worker"
+	"github.com/trawlmark/trawlmark/worker/ledger"
+)
+
+// packageDesk has packages made by workers for the console.
+type packageDesk struct{ a *app }
+
+// deskLooks is how many of the newest orders are looked through for a case's.
+const deskLooks = 200
+
+func (d packageDesk) Order(ctx context.Context, q console.PackageRequest) (console.PackageOrder, error) {
+	w, err := (worker.PackageOrder{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose}).Work()
+	if err != nil {
+		return console.PackageOrder{}, err
+	}
+	ids, err := d.a.ledger.Add(ctx, w)
+	if err != nil {
+		return console.PackageOrder{}, err
+	}
+	return d.Ordered(ctx, ids[0])
+}
+
+func (d packageDesk) Orders(ctx context.Context, caseID string) ([]console.PackageOrder, error) {
+	jobs, err := d.a.ledger.Jobs(ctx, ledger.JobFilter{Kind: ledger.Export, Limit: deskLooks})
+	if err != nil {
+		return nil, err
+	}
+	var out []console.PackageOrder
+	for _, j := range jobs {
+		if o := deskRow(j); caseID == "" || o.Case == caseID {
+			out = append(out, o)
+		}
+	}
+	return out, nil
+}
+
+func (d packageDesk) Ordered(ctx context.Context, id capture.ID) (console.PackageOrder, error) {
+	j, err := d.a.ledger.Job(ctx, id)
+	if err != nil {
+		return console.PackageOrder{}, err
+	}
+	if _, err := worker.OrderOf(j); err != nil {
+		return console.PackageOrder{}, err
+	}
+	return deskRow(j), nil
+}
+
+func (d packageDesk) Fetch(ctx context.Context, id capture.ID, to io.Writer) (capture.Digest, error) {
+	info, err := d.a.vault.Stat(ctx, vault.ExportKey(id), "")
+	if err != nil {
+		return capture.Digest{}, err
+	}
+	return fetchPackage(ctx, d.a.vault, info, to)
+}
+
+func deskRow(j ledger.Job) console.PackageOrder {
+	p := packageRow(j)
+	return console.PackageOrder{ID: p.ID, State: p.State, Case: p.Order.Case, To: p.Order.To, By: p.Order.By, Name: p.Name, Note: p.Note, At: j.Created}
+}
