@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -72,6 +73,23 @@ func (s *Sealer) Clock() []Reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.clock)
+}
+
+// AskClock compares our clock with that of the first authority that answers, by
+// a stamp over random bytes that is checked and thrown away: for processes that
+// date captures and seal nothing.
+func (s *Sealer) AskClock(ctx context.Context) (Reading, error) {
+	message := make([]byte, 32)
+	if _, err := io.ReadFull(s.cfg.Client.Rand, message); err != nil {
+		return Reading{}, err
+	}
+	stamps, failed := s.cfg.Client.stamp(ctx, message, s.cfg.Client.TSAs, 1, s.accept)
+	if len(stamps) == 0 {
+		return Reading{}, tooFew(0, 1, failed)
+	}
+	r := stamps[0].reading()
+	s.Observe(r)
+	return r, nil
 }
 
 // clockFile is a record in the vault, JSON.

@@ -273,6 +273,11 @@ func TestClock(t *testing.T) {
 	if got, err := s.Clocks(ctx, w.now.Add(time.Minute), w.now.Add(time.Hour), 2); err != nil || len(got) != 0 {
 		t.Fatalf("%v, %v", got, err)
 	}
+	before := w.vault.Len()
+	w.tsas[0].fail(down)
+	if r, err := s.AskClock(ctx); err != nil || r.Source != "tsa:beta-1" || r.Offset != -ours || w.vault.Len() != before {
+		t.Fatalf("%s, %v; %d objects kept", r, err, w.vault.Len()-before)
+	}
 	p := vault.NewPut(vault.ClockKey(w.now, "ffffffff"), "application/json", []byte("{}"))
 	if _, err := w.vault.Put(ctx, p); err != nil {
 		t.Fatal(err)

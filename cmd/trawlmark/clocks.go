@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/s3vault"
 	"github.com/trawlmark/trawlmark/archive/seal"
+	"github.com/trawlmark/trawlmark/crawler"
+	"github.com/trawlmark/trawlmark/worker"
 )
 
 // How right this machine's clock is: it dates every capture.
@@ -19,6 +23,68 @@ import (
 // clockTolerance is how far apart clocks may be before a person is told. What
 // is beyond seal.max_skew is refused by itself.
 const clockTolerance = 2 * time.Second
+
+// clockEvery is how often a worker compares its clock with an authority's.
+const clockEvery = time.Hour
+
+// dated tells each capture how far this machine's clock was from a time stamp
+// authority's, as it was found within the last hour. The demonstration
+// authorities are on this very clock, and tell nothing.
+type dated struct {
+	worker.Crawler
+	clock atomic.Pointer[capture.Clock]
+}
+
+// dated asks until ctx ends, beside the work: a capture waits for no answer,
+// and while there is none it says that its clock is the system's, and no more.
+func (a *app) dated(ctx context.Context, c worker.Crawler) *dated {
+	d := &dated{Crawler: c}
+	if len(a.cfg.Seal.TSAs) == 0 || a.sealer == nil {
+		return d
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.ask(ctx, a)
+	}()
+	a.onClose(func() error { stop(); <-ended; return nil })
+	return d
+}
+
+func (d *dated) ask(ctx context.Context, a *app) {
+	tick := time.NewTicker(clockEvery)
+	defer tick.Stop()
+	for {
+		r, err := a.sealer.AskClock(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil: // what was known an hour ago is not known now
+			a.log.Warn("this machine's clock could not be compared; captures say so", "error", err)
+			d.clock.Store(nil)
+		default:
+			d.clock.Store(&capture.Clock{Source: "system, " + r.Source, Offset: r.Offset, Error: r.Offset.Abs() + r.Within})
+			if r.Offset.Abs() > clockTolerance+r.Within {
+				a.log.Warn("this machine's clock is off: let a time service keep it, it dates every capture", "reading", r.String())
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Visit implements worker.Crawler.
+func (d *dated) Visit(ctx context.Context, q crawler.Request) *crawler.Result {
+	r := d.Crawler.Visit(ctx, q)
+	if c := d.clock.Load(); c != nil && r.Capture != nil {
+		r.Capture.Clock = *c
+	}
+	return r
+}
 
 // storageClock compares the clock with the storage's, by the Date header of
 // any answer; it tells whole seconds.

@@ -289,7 +289,7 @@ func (a *app) openVisitor(ctx context.Context, cfg worker.Config, limiter *lane.
 	}
 	cr.ShareRobots(limiter)
 	return worker.NewVisitor(cfg, worker.VisitorDeps{
-		Ledger: a.ledger, Crawler: meteredCrawler{cr, a.meters}, Archive: meteredArchive{arch, a.meters}, Anchors: a.notary,
+		Ledger: a.ledger, Crawler: a.dated(ctx, meteredCrawler{cr, a.meters}), Archive: meteredArchive{arch, a.meters}, Anchors: a.notary,
 		Lanes: meteredLanes{limiter, a.meters}, Sites: a.sites, IDs: a.ids, Now: a.now, Log: a.log,
 	})
 }

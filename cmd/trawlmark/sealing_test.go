@@ -13,12 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/seal"
 	"github.com/trawlmark/trawlmark/archive/seal/demotsa"
 	"github.com/trawlmark/trawlmark/archive/seal/stamp"
 	"github.com/trawlmark/trawlmark/archive/vault"
 	"github.com/trawlmark/trawlmark/configs"
+	"github.com/trawlmark/trawlmark/crawler"
 )
 
 // localTSA is a time stamp authority reached by HTTP, and the file of its root.
@@ -115,6 +117,42 @@ func TestReplacedAuthority(t *testing.T) {
 	all, err := named.sealer.Clocks(ctx, time.Now().Add(-time.Hour), time.Now(), 100)
 	if err != nil || len(all) != 1 || all[0].Source != "tsa:old" {
 		t.Errorf("%v, %v", all, err)
+	}
+}
+
+// fixed is a crawler whose visits end as they are told.
+type fixed struct{ c *capture.Capture }
+
+func (f fixed) Visit(context.Context, crawler.Request) *crawler.Result {
+	return &crawler.Result{Capture: f.c}
+}
+
+// TestCapturesSayHowRightTheClockWas: by an authority that tells the time, not
+// by a demonstration one on the same clock.
+func TestCapturesSayHowRightTheClockWas(t *testing.T) {
+	ctx := context.Background()
+	ahead := 3 * time.Second
+	a := testApp(t, func(c *configs.Config) { c.Seal.TSAs = []configs.TSA{localTSA(t, "near")} })
+	a.now = func() time.Time { return time.Now().Add(ahead) }
+	if _, err := a.openNotary(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c := &capture.Capture{Clock: capture.Clock{Source: "system"}}
+	d := a.dated(ctx, fixed{c})
+	waitFor(t, 2*time.Minute, "a reading of the clock", func() (bool, string) {
+		got := d.Visit(ctx, crawler.Request{}).Capture.Clock
+		return got.Source != "system", got.Source
+	})
+	if c.Clock.Source != "system, tsa:near" || c.Clock.Offset >= 0 || (c.Clock.Offset+ahead).Abs() > c.Clock.Error || c.Clock.Error < ahead {
+		t.Errorf("%+v", c.Clock)
+	}
+	demo := testApp(t, nil)
+	if _, err := demo.openNotary(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c.Clock = capture.Clock{Source: "system"}
+	if got := demo.dated(ctx, fixed{c}).Visit(ctx, crawler.Request{}).Capture.Clock; got.Source != "system" || got.Error != 0 {
+		t.Errorf("%+v", got)
 	}
 }
 
