@@ -73,7 +73,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Repor
 // hash reads every member once.
 func (v *verification) hash(ctx context.Context) error {
 	for i, m := range v.o.members {
-		s := newSums()
+		s := newSums(placeOf(m.name).layer == LayerArtifacts)
 		if _, err := io.Copy(s, &cancelable{ctx, v.o.section(i)}); err != nil {
 			return fmt.Errorf("%s cannot be read: %w", m.name, err)
 		}

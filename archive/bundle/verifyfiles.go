@@ -78,6 +78,10 @@ func (v *verification) wacz(ctx context.Context, m *manifest.Manifest, art manif
 		return
 	} else {
 		v.add(LayerArtifacts, Pass, id, name+":"+waczWARC, art.Role)
+		if err := inflates(ctx, w.section(0)); err != nil {
+			v.result(LayerWACZ, id, name, err, "")
+			return
+		}
 	}
 	v.result(LayerWACZ, id, name, v.waczContent(ctx, w, prints, m), "index, page, hashes and anonymous signature fit the WARC")
 	v.result(LayerArtifacts, id, nativeName(id, fileHeaders), v.heads(ctx, w, m), "it is what the WARC says")
@@ -99,7 +103,7 @@ func waczMembers(w *opened) error {
 func (v *verification) waczSums(ctx context.Context, w *opened) ([]capture.Fingerprint, error) {
 	var prints []capture.Fingerprint
 	for i, m := range w.members {
-		s := newSums()
+		s := newSums(i == 0)
 		if _, err := io.Copy(s, &cancelable{ctx, w.section(i)}); err != nil {
 			return nil, err
 		}
@@ -141,9 +145,6 @@ func (v *verification) waczContent(ctx context.Context, w *opened, prints []capt
 		return fmt.Errorf("%s does not list the files as they are", waczData)
 	}
 	if err := checkPages(pages, p, m); err != nil {
-		return err
-	}
-	if err := inflates(ctx, w.section(0)); err != nil {
 		return err
 	}
 	index, err := warc.ReadIndex(ctx, w.section(0))

@@ -121,7 +121,7 @@ func (f *file) measure(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	s := newSums()
+	s := newSums(f.art != nil)
 	if _, err := io.Copy(s, &cancelable{ctx, r}); err != nil {
 		return err
 	}
