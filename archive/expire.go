@@ -47,10 +47,19 @@ func (e errStays) Error() string { return e.why }
 // it was there. dryRun only tells. An error ends it; what was deleted before
 // is deleted and in the result.
 func (a *Archive) Expire(ctx context.Context, dryRun bool) (Expiry, error) {
+	return a.ExpireTelling(ctx, dryRun, func(Expiry) {})
+}
+
+// ExpireTelling is Expire that tells how far it is about every 500 captures.
+func (a *Archive) ExpireTelling(ctx context.Context, dryRun bool, progress func(Expiry)) (Expiry, error) {
 	x := Expiry{At: a.Now().UTC(), DryRun: dryRun, Stayed: []Stayed{}}
+	n := 0
 	for e, err := range a.Catalog.Due(ctx, x.At) {
 		if err != nil {
 			return x, err
+		}
+		if n++; n%500 == 0 {
+			progress(x)
 		}
 		g := gone{state: catalog.Expired, actor: "system:retention", reason: "its retention ended " + e.RetainUntil.UTC().Format(time.RFC3339)}
 		order, err := a.Catalog.Ordered(ctx, e.ID)

@@ -119,11 +119,14 @@ func audit(ctx context.Context, g *globals, a *app, arch *archive.Archive, o arc
 		}
 		return writeJSON(resume, p)
 	}
+	tell := seldom(g.s.now)
 	o.Progress = func(p archive.Position, r archive.AuditReport) {
 		if err := keep(p); err != nil {
 			a.log.Warn("how far the audit came could not be written", "file", resume, "error", err)
 		}
-		a.log.Debug("audit", "phase", p.Phase, "captures", r.Captures, "objects", r.Objects, "differences", r.Differences)
+		tell(func() {
+			a.log.Info("the audit goes on", "phase", p.Phase, "captures", r.Captures, "objects", r.Objects, "differences", r.Differences)
+		})
 	}
 	r, err := arch.Audit(ctx, a.custody, o)
 	if err != nil {
@@ -204,11 +207,11 @@ func rebuild(ctx context.Context, g *globals, a *app) error {
 	if _, err := a.custody.Sweep(ctx, time.Time{}); err != nil {
 		return err
 	}
-	d := &differences{g: g}
+	d, tell := &differences{g: g}, seldom(g.s.now)
 	r, err := arch.Rebuild(ctx, a.custody, archive.RebuildOptions{
 		Found: d.found,
 		Progress: func(r archive.RebuildReport) {
-			a.log.Debug("rebuild", "captures", r.Captures, "events", r.Events)
+			tell(func() { a.log.Info("the rebuild goes on", "captures", r.Captures, "events", r.Events) })
 		},
 	})
 	if err != nil {
@@ -217,6 +220,21 @@ func rebuild(ctx context.Context, g *globals, a *app) error {
 	err = d.end(r, fmt.Sprintf("%d captures, %d that are gone, %d cases and %d orders to erase are in the catalogue; %d things did not fit.",
 		r.Captures, r.Gone, r.Cases, r.Orders, r.Differences))
 	return errors.Join(err, d.verdict(r.Differences))
+}
+
+// seldom gives a function that does what it is given, but not more often than
+// every ten seconds: how far a long command is.
+func seldom(now func() time.Time) func(func()) {
+	if now == nil {
+		now = time.Now
+	}
+	last := now()
+	return func(do func()) {
+		if t := now(); t.Sub(last) >= 10*time.Second {
+			last = t
+			do()
+		}
+	}
 }
 
 func archiveExpire(g *globals) *cobra.Command {
@@ -234,7 +252,10 @@ in the log and the catalogue.`,
 				if err != nil {
 					return err
 				}
-				x, err := arch.Expire(c.Context(), dry)
+				tell := seldom(g.s.now)
+				x, err := arch.ExpireTelling(c.Context(), dry, func(x archive.Expiry) {
+					tell(func() { a.log.Info("expire goes on", "deleted", x.Done, "staying", x.Waiting) })
+				})
 				if g.json {
 					return errors.Join(err, printJSON(g.s.out, x))
 				}
