@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,17 +59,21 @@ func siteList(g *globals) *cobra.Command {
 }
 
 func siteTest(g *globals) *cobra.Command {
-	var pageURL, render string
+	var pageURL, render, file string
 	c := &cobra.Command{
 		Use:   "test FILE|URL",
 		Short: "Show what would be read from a page, field by field, and from where",
 		Long: `Test reads a saved HTML file or visits a URL (nothing is archived) and shows the
 outcome with its evidence, every candidate value with its source, the chosen
-one and why, and the links that would be followed.`,
-		Example: "  trawlmark site test page.html --url https://www.ebay.de/itm/123456789012\n  trawlmark site test https://shop.example/products/bag",
+one and why, and the links that would be followed. With --site the page is read
+by a site file that is not in use yet.`,
+		Example: "  trawlmark site test page.html --url https://www.ebay.de/itm/123456789012\n  trawlmark site test https://shop.example/products/bag\n  trawlmark site test page.html --site shop.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return g.with(func(a *app) error {
+				if err := useSiteFile(a, args[0], file); err != nil {
+					return err
+				}
 				r, err := readPage(c.Context(), a, args[0], pageURL, render)
 				if err != nil {
 					return err
@@ -81,9 +86,34 @@ one and why, and the links that would be followed.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&pageURL, "url", "", "the address the file was saved from; decides which site file reads it")
+	c.Flags().StringVar(&pageURL, "url", "", "the address the file was saved from; decides which site file reads it (default: what the page says)")
+	c.Flags().StringVar(&file, "site", "", "a site file to read with, besides those in use")
 	c.Flags().StringVar(&render, "render", "", "for a URL: never, auto or always")
 	return c
+}
+
+// useSiteFile adds a site file for this command.
+func useSiteFile(a *app, page, file string) error {
+	if ext := filepath.Ext(page); file == "" && (ext == ".yaml" || ext == ".yml") {
+		return usagef("%s is a site file: try it on a page, as in\n  trawlmark site test PAGE.html --url ADDRESS --site %s", page, page)
+	}
+	if file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("the site file cannot be read: %w", err)
+	}
+	one, err := site.Parse(file, text)
+	if err != nil {
+		return err
+	}
+	set, err := a.openSites()
+	if err != nil {
+		return err
+	}
+	a.sites, err = set.With(one)
+	return err
 }
 
 func readPage(ctx context.Context, a *app, arg, pageURL, render string) (*site.Reading, error) {
@@ -108,7 +138,10 @@ func readPage(ctx context.Context, a *app, arg, pageURL, render string) (*site.R
 		return nil, fmt.Errorf("%s is neither a URL nor a file that can be read: %w", arg, err)
 	}
 	if pageURL == "" {
-		pageURL = "https://unknown.invalid/"
+		pageURL = set.Guess(body, "")
+	}
+	if pageURL == "" {
+		return nil, usagef("%s does not say where it is from: give its address with --url", arg)
 	}
 	return set.Read(site.Page{URL: pageURL, Status: 200, ContentType: "text/html", Body: body}), nil
 }
@@ -119,6 +152,12 @@ func printReading(w io.Writer, r *site.Reading) {
 	fmt.Fprintf(w, "outcome   %s: %s\n", r.Outcome, r.Outcome.Sentence())
 	for _, e := range r.Evidence {
 		fmt.Fprintf(w, "          - %s\n", printableLine(e))
+	}
+	if r.Match.Kind == site.KindOther && !r.Match.Site.Generic {
+		fmt.Fprintf(w, "hint      no rule under pages of %s fits this address: add one for it if it is a listing, a search or a seller\n", r.Match.Site.Name)
+	}
+	if r.Match.Site.Generic {
+		fmt.Fprintln(w, "hint      no site file has this host: what is read is what any shop's page says (docs/sites.md)")
 	}
 	for _, e := range r.NeedsChrome {
 		fmt.Fprintf(w, "chrome    %s\n", printableLine(e))
@@ -161,12 +200,13 @@ func printLinks(w io.Writer, links []site.Link) {
 }
 
 func siteNew(g *globals) *cobra.Command {
-	var pageURL string
+	var pageURL, search, term string
 	c := &cobra.Command{
 		Use: "new FILE|URL", Short: "Start a site file from a listing's page", Args: cobra.ExactArgs(1),
 		Long: `New reads one listing page and writes a site file to begin with: what was found
-becomes rules, what was not becomes a line to fill in (docs/sites.md).`,
-		Example: "  trawlmark site new https://shop.example/products/bag > shop.yaml\n  trawlmark site new page.html --url https://shop.example/products/bag > shop.yaml",
+becomes rules, what was not becomes a line to fill in (docs/sites.md). With the
+address of a search and the term that was searched for, its template is made too.`,
+		Example: "  trawlmark site new https://shop.example/products/bag > shop.yaml\n  trawlmark site new page.html --url https://shop.example/products/bag > shop.yaml\n  trawlmark site new page.html --search 'https://shop.example/find?text=blue+bag&page=2' --term 'blue bag' > shop.yaml",
 		RunE: func(c *cobra.Command, args []string) error {
 			return g.with(func(a *app) error {
 				set, err := a.openSites()
@@ -177,7 +217,16 @@ becomes rules, what was not becomes a line to fill in (docs/sites.md).`,
 				if err != nil {
 					return err
 				}
-				text, err := set.Draft(p)
+				if (search == "") != (term == "") {
+					return usagef("--search and --term go together: the address of a search, and what was searched for")
+				}
+				template := ""
+				if search != "" {
+					if template, err = site.SearchTemplate(search, term); err != nil {
+						return err
+					}
+				}
+				text, err := set.Draft(p, template)
 				if err != nil {
 					return err
 				}
@@ -186,7 +235,9 @@ becomes rules, what was not becomes a line to fill in (docs/sites.md).`,
 			})
 		},
 	}
-	c.Flags().StringVar(&pageURL, "url", "", "the address the file was saved from")
+	c.Flags().StringVar(&pageURL, "url", "", "the address the file was saved from (default: what the page says)")
+	c.Flags().StringVar(&search, "search", "", "the address of a search, best of its second page")
+	c.Flags().StringVar(&term, "term", "", "what was searched for there")
 	return c
 }
 
@@ -199,7 +250,13 @@ func draftPage(ctx context.Context, a *app, arg, pageURL string) (site.Page, err
 			return site.Page{}, fmt.Errorf("%s is neither a URL nor a file that can be read: %w", arg, err)
 		}
 		if pageURL == "" {
-			return site.Page{}, usagef("say with --url where %s was saved from", arg)
+			set, err := a.openSites()
+			if err != nil {
+				return site.Page{}, err
+			}
+			if pageURL = set.Guess(body, ""); pageURL == "" {
+				return site.Page{}, usagef("say with --url where %s was saved from", arg)
+			}
 		}
 		return site.Page{URL: pageURL, Status: 200, ContentType: "text/html", Body: body}, nil
 	}

@@ -107,6 +107,19 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// TestPicturesAreNoListings holds that a gallery's addresses are not followed.
+func TestPicturesAreNoListings(t *testing.T) {
+	r := configs(t).Read(Page{URL: "https://shop.example/products/blue-bag", Status: 200, Body: []byte(`<h1>Blue bag</h1><a href="/media/catalog/product/cache/b/l/blue-bag_main.jpg">Blue bag</a><a href="/products/red-bag">Red bag</a>`)})
+	for _, l := range r.Links {
+		if strings.HasSuffix(l.URL, ".jpg") {
+			t.Errorf("a picture was taken for a listing: %s", l.URL)
+		}
+	}
+	if len(r.Links) == 0 {
+		t.Error("the other bag was not found")
+	}
+}
+
 // TestAdvertisedResults holds that what is advertised is found, and that its
 // click is not counted.
 func TestAdvertisedResults(t *testing.T) {

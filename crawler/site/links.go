@@ -85,7 +85,7 @@ func (f *linkFinder) anchors() {
 			continue
 		}
 		abs := f.p.doc.Absolute(href)
-		if abs == "" {
+		if abs == "" || noPage.MatchString(abs) {
 			continue
 		}
 		m := f.p.set.For(abs)
@@ -106,6 +106,10 @@ func (f *linkFinder) anchors() {
 		}
 	}
 }
+
+// noPage is an address of a picture or another file: galleries link to them
+// from paths that look like a product's.
+var noPage = regexp.MustCompile(`(?i)^[^?#]+\.(?:jpe?g|png|gif|webp|avif|svg|ico|pdf|zip|mp4|webm|css|js|xml)(?:[?#]|$)`)
 
 // dropFurniture leaves out what an unknown shop shows beside its results:
 // links in parts named after recommendations, and in menus. Where nearly all

@@ -65,6 +65,17 @@ func (b Browser) withDefaults(language string) Browser {
 // Sites lists the known sites by name, not specialised to a host.
 func (s *Set) Sites() []*Site { return slices.Clone(s.sites) }
 
+// With gives a set that has one site more, or another of the same name.
+func (s *Set) With(one *Site) (*Set, error) {
+	byName := map[string]*Site{one.Name: one}
+	for _, other := range s.sites {
+		if other.Name != one.Name {
+			byName[other.Name] = other
+		}
+	}
+	return newSet(byName)
+}
+
 // Site gives the site of a name, specialised to its first host, or nil.
 func (s *Set) Site(name string) *Site {
 	for _, one := range s.sites {

@@ -176,7 +176,7 @@ func TestExplain(t *testing.T) {
 
 func TestDraft(t *testing.T) {
 	set := configs(t)
-	b, err := set.Draft(Page{URL: "https://www.new-shop.example/item/12345/blue-bag", Body: []byte(`<html lang="de"><title>Blue bag</title><h1>Blue bag</h1><div class="box"><span class="the-price">€ 20,00</span></div>`)})
+	b, err := set.Draft(Page{URL: "https://www.new-shop.example/item/12345/blue-bag", Body: []byte(`<html lang="de"><title>Blue bag</title><h1>Blue bag</h1><div class="box"><span class="the-price">€ 20,00</span></div>`)}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestDraft(t *testing.T) {
 		t.Errorf("no price rule:\n%s", b)
 	}
 	for _, bad := range []Page{{URL: "nowhere", Body: []byte(product)}, {URL: "https://shop.example/products/x", Body: []byte("<title>Just a moment...</title>")}} {
-		if out, err := set.Draft(bad); err == nil {
+		if out, err := set.Draft(bad, ""); err == nil {
 			t.Errorf("%s drafts:\n%s", bad.URL, out)
 		}
 	}

@@ -86,6 +86,8 @@ func (p *page) decideKind() {
 	own := &p.match.Site.Markers
 	m := *p.match
 	switch {
+	case p.listed:
+		m.Kind = KindListing
 	case len(own.Listing) > 0 && m.Kind != KindListing && p.anyHolds(own.Listing):
 		m.Kind = KindListing
 	case len(own.SearchPage) > 0 && m.Kind != KindSearch && p.anyHolds(own.SearchPage):

@@ -132,6 +132,7 @@ type Page struct {
 	ContentType string
 	Body        []byte // content-decoded; the charset is not
 	Rendered    bool   // the DOM from Chrome: UTF-8, and no shell any more
+	listed      bool   // a person says that it is a listing's page
 	// Asked is what the address was known to be when it was queued; nil: by URL.
 	Asked *Match
 }
