@@ -60,6 +60,7 @@ func TestExtract(t *testing.T) {
 		{"the usual price in json-ld, the sale's in meta data", `<meta property="og:price:standard_amount" content="150.00"><meta property="product:price:amount" content="120.00"><meta property="product:price:currency" content="USD">` + ld(`{"@type":"Product","name":"Thing","offers":{"price":"150.00","priceCurrency":"USD"}}`), Context{}, want{"Thing", "120", "USD", "", ""}},
 		{"a list under a heading", `<h1>Thing</h1><div class="box"><b class="price">€ 5,00</b></div><div class="box"><b class="price">€ 6,00</b></div><div class="box"><b class="price">€ 7,00</b></div>`, Context{}, want{"Thing", "", "", "", ""}},
 		{"bought together", `<h1>Thing</h1><div class="x_desktop-sims-fbt_price"><span class="price">$20.36</span></div>`, Context{Currency: "USD"}, want{"Thing", "", "", "", ""}},
+		{"only a rate per month, in Romanian", `<h1>Thing</h1><div class="rate"><span class="price">75,37 lei</span> Rata lunară</div>`, Context{}, want{"Thing", "", "", "", ""}},
 		{"nothing", `<p>hello</p>`, Context{}, want{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -150,7 +150,7 @@ func isbn10(s string) bool {
 }
 
 // instalment are the words beside a price that is one of several payments.
-var instalment = regexp.MustCompile(`(?i)(?:/|per|a|\bpro|al|par|por|por)\s?(?:mo|month|mth|monat|mese|mois|mes|m[eê]s)\b|monthly|\bx\s*\d{1,2}\s*(?:months|meses|mois|mesi)|\d{1,2}\s*x\s*(?:de\s*)?(?:r\$|\$|€)|installment|instalment|cuotas|parcelas|mensualit|rate\s+von|分期|月々`)
+var instalment = regexp.MustCompile(`(?i)(?:/|per|a|\bpro|al|par|por|por)\s?(?:mo|month|mth|monat|mese|mois|mes|m[eê]s)\b|monthly|/\s?(?:lun[aă]|мес|mies|ay(?:$|\s)|tháng)|rat[aăe] lunar|rat[ay]? miesięczn|в месяц|ежемесячн|aylık|mỗi tháng|ต่อเดือน|할부|\bx\s*\d{1,2}\s*(?:months|meses|mois|mesi)|\d{1,2}\s*x\s*(?:de\s*)?(?:r\$|\$|€)|installment|instalment|cuotas|parcelas|mensualit|rate\s+von|分期|月々`)
 
 // Instalment reports whether a text beside a price says that it is one of
 // several payments.
