@@ -151,6 +151,11 @@ func (g *Guard) forbiddenAt(to netip.AddrPort) string {
 	return ""
 }
 
+// OwnPort says that something of the crawler's own listens on a port of the
+// loopback address, or no longer does: no page is connected to it, even where
+// the loopback addresses are allowed.
+func (g *Guard) OwnPort(port uint16, open bool) { g.setProxy(port, open) }
+
 func (g *Guard) setProxy(port uint16, running bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

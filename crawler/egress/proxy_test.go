@@ -365,6 +365,20 @@ func TestProxiesAreNotReachableFromPages(t *testing.T) {
 	if refs := s.Refusals(); len(refs) != 1 || refs[0].Reason != "the crawler's own proxy" {
 		t.Errorf("refusals %+v", refs)
 	}
+	// What else of the crawler listens is as out of reach, while it does.
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	at := srv.Listener.Addr().(*net.TCPAddr).AddrPort()
+	for _, own := range []bool{true, false} {
+		s.Guard().OwnPort(at.Port(), own)
+		c, err := s.DialContext(t.Context(), "tcp", at.String())
+		if refused := errors.Is(err, egress.ErrRefused); refused != own {
+			t.Errorf("own %v: %v", own, err)
+		}
+		if err == nil {
+			c.Close()
+		}
+	}
 }
 
 func TestProxyRefusesRequestsWithoutClearEnd(t *testing.T) {

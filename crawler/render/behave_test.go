@@ -185,7 +185,7 @@ func TestCrashKeepsWhatWasSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.release(ch)
-	v := newVisit(r.cfg, ch, w.ask("http://shop.test/").withDefaults())
+	v := newVisit(r.cfg, ch, w.ask("http://shop.test/").withDefaults(), nil)
 	go func() {
 		<-reached
 		crash(v)

@@ -65,6 +65,10 @@ type Config struct {
 	// UID and GID are whom Chrome runs as when we are root. Default 65534
 	// (nobody).
 	UID, GID uint32
+	// OwnPort, when not nil, is told of the ports on the loopback address that
+	// the renderer listens on: contexts opened ahead reach their capture's proxy
+	// through one each. The egress guard keeps pages away from them.
+	OwnPort func(port uint16, open bool)
 	// ExtraSPKI are SHA-256 digests of public keys, base64, whose certificates
 	// are trusted although no root says so (--ignore-certificate-errors-spki-list).
 	ExtraSPKI []string

@@ -9,7 +9,10 @@
 //     had is in Result.Missing with the reason.
 //   - Each capture has a fresh browser context, and all its traffic goes to the
 //     proxy of its request. The browser's own proxy leads nowhere, so that what
-//     escapes a context fails.
+//     escapes a context fails. Contexts are opened ahead, for the next capture
+//     and no other; their proxy leads nowhere either until that one names its.
+//   - A page is read out during the time for which it must be quiet; that stands
+//     only if nothing moved until that time was over (early.go).
 //   - Chrome runs in its own process group, not as root, in its sandbox where
 //     the system allows that, and with a profile folder of its own. After Close
 //     no process and no folder is left; what a killed Renderer left is swept by

@@ -19,6 +19,9 @@ type Renderer struct {
 	cur    *chrome
 	all    map[*chrome]bool // running, the retired ones too
 	closed bool
+	// spares are contexts opened ahead, in cur; preparing more are on their way.
+	spares    []*opened
+	preparing int
 	// starting guards that one Chrome is started at a time.
 	starting sync.Mutex
 	ending   sync.WaitGroup
@@ -52,6 +55,7 @@ func New(ctx context.Context, cfg Config) (*Renderer, error) {
 func (r *Renderer) Close() error {
 	r.mu.Lock()
 	r.closed = true
+	r.discardAll(nil)
 	var idle, busy []*chrome
 	for ch := range r.all {
 		if ch.refs == 0 {
@@ -108,7 +112,8 @@ func (r *Renderer) Render(ctx context.Context, req Request) *Result {
 			}
 			return none(capture.RenderCrash, "no browser: "+err.Error())
 		}
-		v := newVisit(r.cfg, ch, req)
+		v := newVisit(r.cfg, ch, req, r.spare(ch))
+		v.onLoaded = func() { r.prepare(ch) }
 		res, err = v.run(ctx)
 		if err == nil && (v.crashed != "" || v.hung) && res.Outcome == capture.RenderCrash {
 			r.counters.pageCrashes.Add(1)
@@ -207,6 +212,7 @@ func (r *Renderer) retire(ch *chrome, why int) {
 		}
 	}
 	ch.retired = true
+	r.discardAll(ch)
 	if r.cur == ch {
 		r.cur = nil
 	}
@@ -225,6 +231,10 @@ func (r *Renderer) endIdle(ch *chrome) {
 func (r *Renderer) leave(ctx context.Context, v *visit) {
 	out := func() {
 		v.dispose(ctx)
+		if v.ahead != nil {
+			v.ahead.relay.close()
+			r.ownPort(v.ahead.relay, false)
+		}
 		r.release(v.ch)
 	}
 	r.mu.Lock()

@@ -29,6 +29,9 @@ func (v *visit) observe(ctx, deadline context.Context, p *phases) {
 		settled = v.pause(ctx, deadline)
 	}
 	p.done("load")
+	if v.onLoaded != nil {
+		v.onLoaded()
+	}
 	early := settled == nil && !v.isStuck() && v.early(ctx, deadline, p)
 	if settled == nil && !early {
 		settled = v.settle(deadline, time.Time{}, v.cfg.IdleWait, v.cfg.Quiet)

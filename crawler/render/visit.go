@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -26,6 +25,10 @@ type visit struct {
 	req  Request
 	in   *inbox
 	bctx cdp.BrowserContextID
+	// ahead is the context that was opened ahead; nil when it is the visit's own.
+	ahead *opened
+	// onLoaded, when not nil, is called when the page has loaded.
+	onLoaded func()
 
 	mu  sync.Mutex
 	res *Result
@@ -73,14 +76,20 @@ type pendingRedirect struct {
 	due time.Time
 }
 
-func newVisit(cfg Config, ch *chrome, req Request) *visit {
+// newVisit begins a capture, in a context that was opened ahead when there is one.
+func newVisit(cfg Config, ch *chrome, req Request, ahead *opened) *visit {
 	v := &visit{
-		cfg: cfg, ch: ch, req: req, in: newInbox(64 << 20),
+		cfg: cfg, ch: ch, req: req, in: newInbox(maxInbox),
 		res:   &Result{URL: req.URL, FinalURL: req.URL, Started: cfg.Now().UTC()},
 		rec:   newRecorder(req, cfg.Now),
 		known: map[target.ID]target.SessionID{}, kinds: map[target.SessionID]string{},
 		frames:  map[cdp.FrameID]bool{},
 		changed: make(chan struct{}, 1), unread: ch.conn.undecodable.Load(),
+	}
+	if ahead != nil {
+		v.ahead, v.in, v.bctx = ahead, ahead.in, ahead.bctx
+		v.rec.req.ProxyAddr = ahead.proxy // as Chrome will know it
+		ahead.relay.bind(req.ProxyAddr)
 	}
 	v.res.Browser, v.res.Flags, v.res.Sandboxed = ch.product, ch.flags, ch.sandboxed
 	v.res.UserAgent, v.res.Viewport = ch.userAgent, req.viewport()
@@ -210,34 +219,25 @@ func (v *visit) wait(ctx context.Context, most time.Duration) error {
 	return nil
 }
 
-// open makes the browser context and the page, and sends it off.
+// open makes the browser context and the page, unless they were made ahead, and
+// waits until the page can be sent off.
 func (v *visit) open(ctx context.Context) error {
 	b := session{c: v.ch.conn}
-	bc, err := call(ctx, b, target.CreateBrowserContext, target.CreateBrowserContextParams{
-		ProxyServer:     "http://" + v.req.ProxyAddr,
-		ProxyBypassList: "<-loopback>",
-	})
-	if err != nil {
-		return err
+	if v.ahead == nil {
+		o, err := v.ch.open(ctx, v.in, v.req.ProxyAddr, v.req.Width, v.req.Height)
+		if o != nil {
+			v.bctx = o.bctx
+		}
+		if err != nil {
+			return err
+		}
 	}
-	v.bctx = bc.BrowserContextID
-	v.ch.conn.own(v.bctx, v.in)
-	yes := true
-	post(b, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-		Behavior: browser.SetDownloadBehaviorBehaviorDeny, BrowserContextID: v.bctx, EventsEnabled: &yes,
-	}, nil)
 	if len(v.req.Cookies) > 0 {
 		if _, err := call(ctx, b, storage.SetCookies, storage.SetCookiesParams{
 			BrowserContextID: v.bctx, Cookies: cookieParams(v.req.Cookies),
 		}); err != nil {
 			return err
 		}
-	}
-	_, err = call(ctx, b, target.CreateTarget, target.CreateTargetParams{
-		URL: "about:blank", BrowserContextID: v.bctx, Width: int64(v.req.Width), Height: int64(v.req.Height),
-	})
-	if err != nil {
-		return err
 	}
 	return v.waitFor(ctx, func() (bool, time.Duration) { return v.ready, 0 })
 }
