@@ -61,7 +61,9 @@ is 1 when something could not be done, or stamps ended before anybody renewed th
 				if err != nil {
 					return err
 				}
+				_, clock := a.sealer.AskClock(c.Context())
 				t, err := n.Tend(c.Context())
+				err = errors.Join(err, clock)
 				if g.json {
 					return errors.Join(printJSON(g.s.out, map[string]any{"renewed": t.Renewed, "late": t.Late, "revocation_files": t.Revocation}), err)
 				}
