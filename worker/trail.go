@@ -35,6 +35,13 @@ func trailOf(ctx context.Context) trail {
 	return t
 }
 
+// Job is the job that a context belongs to, with its capture and its watch;
+// zero what it has not.
+func Job(ctx context.Context) (job, of, watch capture.ID) {
+	t := trailOf(ctx)
+	return t.job, t.capture, t.watch
+}
+
 // attrs are the trail's ids under the names that every line has them by.
 func (t trail) attrs() []slog.Attr {
 	var out []slog.Attr

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/vault"
+	"github.com/trawlmark/trawlmark/cmd/internal/traces"
 	"github.com/trawlmark/trawlmark/worker/task"
 )
 
@@ -21,7 +22,8 @@ import (
 // number of series does not grow with what is crawled. docs/operating.md lists
 // them all, a test holds it.
 type meters struct {
-	reg *prometheus.Registry
+	reg    *prometheus.Registry
+	traces *traces.Exporter // nil: off
 
 	visits     *prometheus.CounterVec // outcome
 	visit      prometheus.Histogram

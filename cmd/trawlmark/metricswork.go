@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/cmd/internal/traces"
 	"github.com/trawlmark/trawlmark/crawler"
 	"github.com/trawlmark/trawlmark/crawler/fetch"
 	"github.com/trawlmark/trawlmark/crawler/render"
@@ -33,6 +35,13 @@ func (c meteredCrawler) Visit(ctx context.Context, q crawler.Request) *crawler.R
 	if r.ResponseTime > 0 {
 		c.m.response.Observe(r.ResponseTime.Seconds())
 	}
+	if x := r.Capture; x != nil {
+		var fault error
+		if x.Outcome.Class() == capture.Failed {
+			fault = errors.New(x.Outcome.Sentence())
+		}
+		c.m.span(ctx, q.ID, traces.RootName, began, fault, "trawlmark.outcome", string(x.Outcome), "trawlmark.site", x.Asked.Site, "trawlmark.page_kind", x.Asked.PageKind)
+	}
 	return r
 }
 
@@ -42,13 +51,19 @@ type meteredFetcher struct {
 }
 
 func (f meteredFetcher) Fetch(ctx context.Context, q fetch.Request) *fetch.Result {
-	defer f.m.took("fetch", time.Now())
-	return f.Fetcher.Fetch(ctx, q)
+	began := time.Now()
+	r := f.Fetcher.Fetch(ctx, q)
+	f.m.took("fetch", began)
+	f.m.span(ctx, capture.ID{}, "fetch", began, nil)
+	return r
 }
 
 func (f meteredFetcher) Robots(ctx context.Context, q fetch.Request) *fetch.Result {
-	defer f.m.took("robots", time.Now())
-	return f.Fetcher.Robots(ctx, q)
+	began := time.Now()
+	r := f.Fetcher.Robots(ctx, q)
+	f.m.took("robots", began)
+	f.m.span(ctx, capture.ID{}, "robots", began, nil)
+	return r
 }
 
 type meteredRenderer struct {
@@ -60,6 +75,7 @@ func (r meteredRenderer) Render(ctx context.Context, q render.Request) *render.R
 	began := time.Now()
 	res := r.Renderer.Render(ctx, q)
 	r.m.took("render", began)
+	r.m.span(ctx, capture.ID{}, "render", began, nil, "trawlmark.outcome", string(res.Outcome))
 	for _, p := range res.Phases {
 		r.m.phase.WithLabelValues("render_" + p.Name).Observe(p.Took.Seconds())
 	}
@@ -82,13 +98,19 @@ type meteredArchive struct {
 }
 
 func (a meteredArchive) Prepare(ctx context.Context, c *capture.Capture, d archive.Description, note json.RawMessage) (*archive.Pending, error) {
-	defer a.m.took("prepare", time.Now())
-	return a.Archive.Prepare(ctx, c, d, note)
+	began := time.Now()
+	p, err := a.Archive.Prepare(ctx, c, d, note)
+	a.m.took("prepare", began)
+	a.m.span(ctx, c.ID, "prepare", began, err)
+	return p, err
 }
 
 func (a meteredArchive) Store(ctx context.Context, p *archive.Pending) (archive.Receipt, error) {
-	defer a.m.took("store", time.Now())
-	return a.Archive.Store(ctx, p)
+	began := time.Now()
+	r, err := a.Archive.Store(ctx, p)
+	a.m.took("store", began)
+	a.m.span(ctx, p.ID, "upload", began, err)
+	return r, err
 }
 
 func (m *meters) took(phase string, began time.Time) {

@@ -118,6 +118,9 @@ type started func()
 
 // runRoles runs roles until ctx ends, and then drains them.
 func (a *app) runRoles(ctx context.Context, r roles, ready started) error {
+	if err := a.openTraces(); err != nil {
+		return err
+	}
 	q, err := a.queue(ctx)
 	if err != nil {
 		return err
@@ -228,7 +231,7 @@ func (a *app) goWork(ctx context.Context, g *errgroup.Group, pools []string, q t
 	if err != nil {
 		return err
 	}
-	s, err := worker.NewScorer(cfg, a.ledger, scorer, a.log)
+	s, err := worker.NewScorer(cfg, a.ledger, meteredScorer{scorer, a.meters}, a.log)
 	if err != nil {
 		return err
 	}
