@@ -82,6 +82,9 @@ type fleetOptions struct {
 	market markettest.Config
 	// config is appended to the configuration file.
 	config string
+	// redis is another Redis than the harness's: its part of the configuration.
+	redis string
+	env   []string // more of the processes' environment
 }
 
 var fleetBinary = sync.OnceValues(func() (string, error) {
@@ -107,13 +110,16 @@ func newFleet(t *testing.T, o fleetOptions) *testFleet {
 	dbURL := sqldbtest.PostgreSQLURL(t)
 	var through1 string
 	f.pgProxy, through1 = through(t, dbURL)
-	f.startRedis()
+	if o.redis == "" {
+		f.startRedis()
+		o.redis = fmt.Sprintf("redis: {addresses: [%q]}", f.redisProxy.Addr)
+	}
 	s3 := f.startS3()
 	f.startMarket(o.market)
 	sites := f.writeSites(o.lanes)
 
 	text := fmt.Sprintf(`data_dir: %s
-redis: {addresses: ["%s"]}
+%s
 storage: {endpoint: "%s", tls: false}
 crawler: {sites_dir: %s}
 custody: {every: 5s}
@@ -121,7 +127,7 @@ console: {listen: ""}
 %s
 egress:
   override:
-`, filepath.Join(f.dir, "data"), f.redisProxy.Addr, f.s3Proxy.Addr, sites, o.config)
+`, filepath.Join(f.dir, "data"), o.redis, f.s3Proxy.Addr, sites, o.config)
 	for _, l := range o.lanes {
 		text += fmt.Sprintf("    %s: %s\n", l.host(), f.market.Addr)
 	}
@@ -134,6 +140,7 @@ egress:
 	t.Cleanup(func() { os.RemoveAll(f.tmp) })
 	f.env = append(os.Environ(), "TMPDIR="+f.tmp, "TRAWLMARK_DATABASE_URL="+through1,
 		"TRAWLMARK_S3_ACCESS_KEY="+s3.AccessKey, "TRAWLMARK_S3_SECRET_KEY="+s3.SecretKey)
+	f.env = append(f.env, o.env...)
 	f.openOwn(dbURL, strings.TrimPrefix(s3.Endpoint, "http://"), s3)
 	t.Cleanup(f.end)
 	return f

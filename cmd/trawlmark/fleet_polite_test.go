@@ -40,11 +40,11 @@ func TestFleetIsPoliteByTheTargetsOwnLog(t *testing.T) {
 	for i := range 3 {
 		f.kill(fmt.Sprintf("w%d", i+1))
 		f.worker(fmt.Sprintf("w%d", i+1), "http")
-		f.progress(lanes, 4)
+		f.progress(lanes, 2)
 	}
 	t.Log("the limiter forgets everything")
 	f.must(f.rdb.FlushAll(t.Context()).Err())
-	f.progress(lanes, 6)
+	f.progress(lanes, 4)
 	f.checkGaps(lanes, machine)
 	f.checkRetryAfter(lanes[3], markettest.FaultThrottled, http.StatusTooManyRequests)
 	f.checkRetryAfter(lanes[2], markettest.FaultBusyDate, http.StatusServiceUnavailable)
@@ -279,5 +279,5 @@ func (f *testFleet) refused(l lanePlan, status, n int) (told time.Time) {
 // What the marketplace does with listings that refuse at first.
 const (
 	refusals   = 3
-	retryAfter = 4 * time.Second
+	retryAfter = 3 * time.Second
 )
