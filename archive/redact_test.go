@@ -224,7 +224,7 @@ func TestLocksTellWhatTheStorageDoesNotKeep(t *testing.T) {
 	}
 	wrong("under legal hold, the object is not")
 	w.vault.Hide(vault.WARCKey(c.ID))
-	wrong("is not there")
+	wrong("stands over")
 	e, err := w.catalog.Get(t.Context(), c.ID)
 	if err != nil {
 		t.Fatal(err)

@@ -52,10 +52,13 @@ func node(t *testing.T, folder string, args ...string) string {
 }
 
 // theWACZ writes the WACZ of a package, and the files in it, to a folder.
-func theWACZ(t *testing.T) (file string, inside map[string]string) {
+func theWACZ(t *testing.T, redacted bool) (file string, inside map[string]string) {
 	t.Helper()
 	w := newWorld(t)
 	in := w.input(1)
+	if redacted {
+		in = w.redactedInput(1, true)
+	}
 	b, _ := w.write(in)
 	file = filepath.Join(t.TempDir(), "capture.wacz")
 	if err := os.WriteFile(file, readAll(t, b)[waczName(in.Captures[0].ID)], 0o600); err != nil {
@@ -113,8 +116,14 @@ func lookups(t *testing.T, cdx string) []lookup {
 }
 
 func TestWarcioMakesTheSameIndex(t *testing.T) {
+	for name, redacted := range map[string]bool{"whole": false, "redacted": true} {
+		t.Run(name, func(t *testing.T) { warcioIndex(t, redacted) })
+	}
+}
+
+func warcioIndex(t *testing.T, redacted bool) {
 	folder := npm(t, "warcio")
-	_, inside := theWACZ(t)
+	_, inside := theWACZ(t, redacted)
 	file := filepath.Join(t.TempDir(), "capture.warc.gz")
 	if err := os.WriteFile(file, []byte(inside[waczWARC]), 0o600); err != nil {
 		t.Fatal(err)
@@ -128,7 +137,7 @@ func TestWarcioMakesTheSameIndex(t *testing.T) {
 
 func TestJSWACZMakesTheSamePagesAndIndex(t *testing.T) {
 	folder := npm(t, "@harvard-lil/js-wacz")
-	_, inside := theWACZ(t)
+	_, inside := theWACZ(t, false)
 	dir := t.TempDir()
 	file, made := filepath.Join(dir, "capture.warc.gz"), filepath.Join(dir, "theirs.wacz")
 	if err := os.WriteFile(file, []byte(inside[waczWARC]), 0o600); err != nil {

@@ -48,6 +48,11 @@ func (w *world) redact(c *capture.Capture, disclosed bool) Capture {
 		case manifest.RoleWARC:
 			var b bytes.Buffer
 			err := warc.Rewrite(ctx, &b, bytes.NewReader(w.read(a.Key)), w.now, func(rec *warc.Record, block []byte) (*warc.Edit, error) {
+				if head, body, ok := bytes.Cut(block, []byte("\r\n\r\n")); ok && bytes.Contains(block, []byte("cheap")) && rec.Type == warc.TypeResponse {
+					// The page itself, with a text replaced.
+					r.Records = append(r.Records, manifest.WithheldRecord{Record: rec.ID, Type: string(rec.Type), Bytes: rec.Blocks, Block: capture.Sum(block), How: manifest.Replaced})
+					return &warc.Edit{ID: w.ids.New(), Target: rec.Target, Media: rec.Get("Content-Type"), Head: append(head, "\r\n\r\n"...), Body: bytes.ReplaceAll(body, []byte("cheap"), []byte("[withheld]"))}, nil
+				}
 				if rec.Type != warc.TypeResponse || !strings.HasSuffix(rec.Target, "style.css") {
 					return nil, nil
 				}

@@ -126,7 +126,7 @@ func (m *members) writeRecord(ctx context.Context, r *record) error {
 	e.Offset, e.Length, e.Blocks = m.offset, out.n, s.size
 	e.Block, e.Payload, e.ContentType = s.block, s.payload, r.media
 	out.sum.Sum(e.Record[:0])
-	if !strings.HasPrefix(r.media, "application/http;") {
+	if r.typ == TypeConversion || !strings.HasPrefix(r.media, "application/http;") {
 		e.MediaType = r.media
 	}
 	m.offset += out.n

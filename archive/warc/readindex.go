@@ -45,7 +45,8 @@ func entryOf(rec *Record, index *Index) (Entry, error) {
 		Block: sha256Of(rec.Get("WARC-Block-Digest")), Payload: sha256Of(rec.Get("WARC-Payload-Digest")),
 		ContentType: rec.Get("Content-Type"), Truncated: capture.Truncation(rec.Get("WARC-Truncated")),
 	}
-	if !strings.HasPrefix(strings.ToLower(e.ContentType), "application/http") {
+	// A conversion is named by what it is, as warcio does, not by what is in it.
+	if rec.Type == TypeConversion || !strings.HasPrefix(strings.ToLower(e.ContentType), "application/http") {
 		e.MediaType = e.ContentType
 		return e, nil
 	}
