@@ -13,7 +13,7 @@ var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|si
 
 // notPrice are the names of elements that hold a price which is not the one
 // asked for now.
-var notPrice = regexp.MustCompile(`(?i)strike|old|was\b|was-|regular|original|list-?price|msrp|rrp|compare|before|previous|crossed|shipping|delivery|unit|per-|saving|save|discount|instal|monthly|finance|coupon|rebate|tax|vat|deposit|threshold|minimum|in-?app|max|filter|range-?slider|total|label|tooltip`)
+var notPrice = regexp.MustCompile(`(?i)strike|old|was\b|was-|regular|original|list-?price|msrp|rrp|compare|before|previous|crossed|shipping|delivery|unit|per-|saving|save|discount(?:[^e]|$)|instal|monthly|finance|coupon|rebate|tax|vat|deposit|threshold|minimum|in-?app|max|filter|range-?slider|total|label|tooltip`)
 
 var strikeName = regexp.MustCompile(`(?i)strike|old-?price|was-?price|price-?was|regular-?price|original-?price|list-?price|msrp|compare|crossed|before`)
 
@@ -231,7 +231,7 @@ func (e *extraction) priceSpots() []priceSpot {
 			continue
 		}
 		name := classes(n)
-		if !d.flags(name).price && n.DataAtom != atom.Del && n.DataAtom != atom.S && n.DataAtom != atom.Ins {
+		if !d.flags(name).price && n.DataAtom != atom.Del && n.DataAtom != atom.S && n.DataAtom != atom.Ins && !d.valueOfPrice(n) {
 			continue
 		}
 		looked++
@@ -260,10 +260,42 @@ func (e *extraction) doubtLists(spots []priceSpot) {
 		amounts[s.path][s.money.Amount.String()] = true
 	}
 	for i := range spots {
-		if len(amounts[spots[i].path]) >= 3 {
+		if len(amounts[spots[i].path]) >= 3 && (i > 0 || inCard(spots[i].node)) {
 			spots[i].score -= .3
 		}
 	}
+}
+
+// valueOfPrice reports an element that gives its number in an attribute for
+// programs, inside of one that is named after prices.
+func (d *Document) valueOfPrice(n *html.Node) bool {
+	if v, ok := lookup(n, "content"); !ok || v == "" || !isDigit(v[0]) || n.DataAtom == atom.Meta {
+		return false
+	}
+	for p, i := n.Parent, 0; p != nil && i < 4; p, i = p.Parent, i+1 {
+		if d.flags(classes(p)).price {
+			return true
+		}
+	}
+	return false
+}
+
+// inCard reports that the small box around an element leads to another page.
+func inCard(n *html.Node) bool {
+	for p, i := n, 0; p != nil && i < 7; p, i = p.Parent, i+1 {
+		if TextLen(p, 700) > 600 {
+			return false
+		}
+		for a := range p.Descendants() {
+			if href := attr(a, "href"); a.DataAtom == atom.A && href != "" && href[0] != '#' && !strings.HasPrefix(href, "javascript:") {
+				return true
+			}
+		}
+		if href := attr(p, "href"); p.DataAtom == atom.A && href != "" && href[0] != '#' {
+			return true
+		}
+	}
+	return false
 }
 
 func spotScore(s priceSpot, order, heading int) float64 {
@@ -311,7 +343,7 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 		c := e.doc.priceFlags(classes(p))
 		if p.DataAtom == atom.Del || p.DataAtom == atom.S || c.strike {
 			strike = true
-		} else if i < 2 && c.notPrice {
+		} else if i == 0 && c.notPrice || i == 1 && c.notPrice && !saleBox.MatchString(attr(p, "class")) {
 			return priceSpot{}, false
 		}
 	}
@@ -320,6 +352,10 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 	}
 	return priceSpot{node: n, money: m, text: text, path: cssPath(n), strike: strike}, true
 }
+
+// saleBox is a box around a price on sale: "discount-container" holds the price
+// that is asked, not the discount.
+var saleBox = regexp.MustCompile(`(?i)discount[-_]?(?:container|box|wrap\w*|block|group|info)|has[-_]discount`)
 
 var hiddenClass = regexp.MustCompile(`(?i)(?:^|\s)(?:hide|hidden|d-none|is-hidden|u-hidden|display-none)(?:$|\s)`)
 

@@ -58,9 +58,13 @@ func TestExtract(t *testing.T) {
 		{"a gallery is no list of others", `<h1>Thing</h1><div class="image-carousel-item"><span class="price">€ 9,00</span></div>`, Context{}, want{"Thing", "9", "EUR", "", ""}},
 		{"a carousel is", `<h1>Thing</h1><div class="thing-carousel"><span class="price">€ 9,00</span></div>`, Context{}, want{"Thing", "", "", "", ""}},
 		{"the usual price in json-ld, the sale's in meta data", `<meta property="og:price:standard_amount" content="150.00"><meta property="product:price:amount" content="120.00"><meta property="product:price:currency" content="USD">` + ld(`{"@type":"Product","name":"Thing","offers":{"price":"150.00","priceCurrency":"USD"}}`), Context{}, want{"Thing", "120", "USD", "", ""}},
-		{"a list under a heading", `<h1>Thing</h1><div class="box"><b class="price">€ 5,00</b></div><div class="box"><b class="price">€ 6,00</b></div><div class="box"><b class="price">€ 7,00</b></div>`, Context{}, want{"Thing", "", "", "", ""}},
+		{"a list under a heading", `<h1>Thing</h1><div class="box"><a href="/a">A</a><b class="price">€ 5,00</b></div><div class="box"><a href="/b">B</a><b class="price">€ 6,00</b></div><div class="box"><a href="/c">C</a><b class="price">€ 7,00</b></div>`, Context{}, want{"Thing", "", "", "", ""}},
 		{"bought together", `<h1>Thing</h1><div class="x_desktop-sims-fbt_price"><span class="price">$20.36</span></div>`, Context{Currency: "USD"}, want{"Thing", "", "", "", ""}},
 		{"only a rate per month, in Romanian", `<h1>Thing</h1><div class="rate"><span class="price">75,37 lei</span> Rata lunară</div>`, Context{}, want{"Thing", "", "", "", ""}},
+		{"shopify's product in cents", `<title>A long thing</title><h1>A long thing</h1><script>var p = {"title":"A long thing","handle":"a-long-thing","price":17300000,"price_min":17300000,"vendor":"Ana","variants":[{"id":1,"price":17300000}]};</script><span class="price">$173.000</span>`, Context{Currency: "COP"}, want{"A long thing", "173000", "COP", "Ana", ""}},
+		{"the value of a price", `<h1>Thing</h1><div class="prices"><div class="price"><span class="sales"><span class="value" content="16.03">$16.03</span></span> <span class="strike-through list"><span class="value" content="22.90">$22.90</span></span></div></div>`, Context{Currency: "USD"}, want{"Thing", "16.03", "USD", "", ""}},
+		{"in a discount container", `<h1>Thing</h1><p class="pdp-discount-container"><span class="pdp-price"><strong>₹387</strong></span></p>`, Context{Currency: "INR"}, want{"Thing", "387", "INR", "", ""}},
+		{"the first of many, not a card", `<h1>Thing</h1><div class="box"><b class="price">€ 5,00</b></div><p>` + strings.Repeat("It is a very good thing. ", 40) + `</p><div class="box"><a href="/b">B</a><b class="price">€ 6,00</b></div><div class="box"><a href="/c">C</a><b class="price">€ 7,00</b></div>`, Context{}, want{"Thing", "5", "EUR", "", ""}},
 		{"nothing", `<p>hello</p>`, Context{}, want{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

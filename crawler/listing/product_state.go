@@ -128,6 +128,9 @@ func (e *extraction) addStatePrice(o *Tree, name string, f FieldName, keys []str
 		if v.scalar() == "" || v.kind == boolTree {
 			continue
 		}
+		if v.kind == numberTree && v == o.get(k) && o.get("handle") != nil && o.get("variants") != nil && (o.get("price_min") != nil || o.get("compare_at_price") != nil) {
+			continue // Shopify's product as JSON is in cents; other sources say how many there are
+		}
 		e.addPrice(f, v.scalar(), "", code, "state", name+".."+k, conf)
 		if f == Price && CurrencyCode(code) != "" {
 			e.add(Candidate{Field: Currency, Raw: code, Source: "state", Path: name + "..currency", Confidence: conf})
