@@ -220,11 +220,15 @@ func TestHangAfterLoadingIsTold(t *testing.T) {
 	mux.HandleFunc("/scroll", html(`<title>Bag</title><p style="height:5000px">price 12.00</p><script>onscroll = () => { for (;;); }</script>`))
 	mux.HandleFunc("/fine", html(`<p>fine</p>`))
 	w.site("shop.test", mux)
-	r := newRenderer(t, func(c *Config) { c.HangWait, c.StepTimeout = 4*time.Second, 5*time.Second })
+	r := newRenderer(t)
+	patient := r.cfg
 	for _, path := range []string{"/later", "/scroll"} {
 		q := w.ask("http://shop.test" + path)
 		q.Screenshots = true
+		r.cfg.HangWait, r.cfg.StepTimeout = 6*time.Second, 8*time.Second
 		res := r.Render(context.Background(), q)
+		r.ending.Wait()
+		r.cfg = patient // a busy machine is no hang
 		t.Logf("%s: %q %q settled %q, missing %v", path, res.Outcome, res.Evidence, res.Settled, res.Missing)
 		if res.Outcome != capture.RenderCrash || !strings.Contains(strings.Join(res.Evidence, " "), "without a pause, while the browser answered") {
 			t.Errorf("%s: outcome %q %q", path, res.Outcome, res.Evidence)
@@ -235,6 +239,7 @@ func TestHangAfterLoadingIsTold(t *testing.T) {
 		if res := r.Render(context.Background(), w.ask("http://shop.test/fine")); res.Outcome != "" {
 			t.Errorf("the next capture: %q %q", res.Outcome, res.Evidence)
 		}
+		r.ending.Wait()
 	}
 	if s := r.Stats(); s.PageCrashes != 2 || s.Crashes != 0 {
 		t.Errorf("counted as %+v", s)
