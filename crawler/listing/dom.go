@@ -447,9 +447,12 @@ func namedPrice(n *html.Node) string {
 		if name := strings.ToLower(classes(m)); !containsAny(name, priceWords) || TextLen(m, 60) > 40 {
 			continue
 		}
-		text, _, _ := strings.Cut(Text(m), "/") // 1.200 €/month
-		if money, err := ParsePrice(text, Hint{Alone: true}); err == nil && money.Symbol != "" {
-			return Text(m)
+		text := Text(m)
+		perMonth, _, _ := strings.Cut(text, "/") // 1.200 €/month, but S/ 599
+		for _, t := range []string{text, perMonth} {
+			if money, err := ParsePrice(t, Hint{Alone: true}); err == nil && money.Symbol != "" {
+				return text
+			}
 		}
 	}
 	return ""

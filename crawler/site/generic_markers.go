@@ -53,7 +53,7 @@ func genericMarkers() Markers {
 		Removed: []Marker{
 			{Title: removedTitle},
 			{CSS: `h1, h2, h3, [role=alert], [class*="not-found"], [class*="notFound"], [class*="error"], [class*="404"]`, Text: removedText},
-			{Short: true, CSS: `h4, h5, p, div, span, strong`, Text: removedText},
+			{Max: 3000, CSS: `h4, h5, p, div, span, strong`, Text: removedText},
 		},
 		Listing: []Marker{
 			{CSS: `body.single-product, body.catalog-product-view, body#product, body.template-product, body.product-template`},

@@ -15,7 +15,7 @@ func TestUnknownLists(t *testing.T) {
 	boxes, slugs, split := "", "", ""
 	for i := range 14 {
 		boxes += fmt.Sprintf(`<li><a href="/smartphone-%c-%d.html">Phone %d</a><b>%d,000 TND</b></li>`, 'a'+i, i, i, 300+i)
-		slugs += fmt.Sprintf(`<li><a href="/very-good-phone-of-%c/p">Phone %d</a><b>S/ %d</b></li>`, 'a'+i, i, 300+i)
+		slugs += fmt.Sprintf(`<li><a href="/very-good-phone-of-%c/p">Phone %d</a><p>%s</p><b class=price><em>S/</em><span>%d</span></b></li>`, 'a'+i, i, strings.Repeat("good ", 30), 300+i)
 		split += fmt.Sprintf(`<div class=card><a href="/flat/%d00000/">Flat %d</a><p>%s</p><span class="item-price">%d<span>€/mes</span></span></div>`, i+1, i, strings.Repeat("bright rooms ", 30), 900+i)
 	}
 	offers := ""
