@@ -103,8 +103,9 @@ func (c *Catalog) sift(ctx context.Context, q Query, beginning string, limit int
 	whole := queryWords(q.Text)
 	q.Text = strings.Join(whole[:len(whole)-1], " ")
 	var found []Entry
-	for len(found) <= limit {
-		some, err := c.find(ctx, q, siftPage)
+	// Mostly the first captures fit; the pages grow when they do not.
+	for size := limit + 1; len(found) <= limit; size = min(2*size, siftPage) {
+		some, err := c.find(ctx, q, size)
 		if err != nil {
 			return Page{}, err
 		}
@@ -113,7 +114,7 @@ func (c *Catalog) sift(ctx context.Context, q Query, beginning string, limit int
 				found = append(found, e)
 			}
 		}
-		if len(some) < siftPage {
+		if len(some) < size {
 			break
 		}
 		q.After = cursor(some[len(some)-1])
@@ -121,8 +122,8 @@ func (c *Catalog) sift(ctx context.Context, q Query, beginning string, limit int
 	return page(found[:min(len(found), limit+1)], limit), nil
 }
 
-// siftPage is how many captures sift looks through at a time.
-const siftPage = 500
+// siftPage is how many captures sift looks through at most at a time.
+const siftPage = 1000
 
 // beginning is the word of which the text gives only the beginning, "" when it
 // gives none.
