@@ -120,7 +120,7 @@ func (c *Catalog) Referred(ctx context.Context, id capture.ID) ([]Payload, error
 // Needed lists the payloads of a capture that kept captures refer to.
 func (c *Catalog) Needed(ctx context.Context, original capture.ID) ([]Payload, error) {
 	return c.payloads(ctx, `SELECT `+qualifiedPayload+` FROM payload p WHERE p.original = $1 AND EXISTS (SELECT 1 FROM payload_use u
-		JOIN capture c ON c.id = u.capture WHERE u.original = p.original AND u.sha256 = p.sha256 AND c.state = '') ORDER BY p.sha256`, original.String())
+		CROSS JOIN capture c WHERE c.id = u.capture AND u.original = p.original AND u.sha256 = p.sha256 AND c.state = '') ORDER BY p.sha256`, original.String())
 }
 
 const qualifiedPayload = `p.original, p.sha256, p.site, p.record, p.target, p.date, p.object_key, p.version, p.member_offset, p.member_length, p.bytes`
@@ -171,10 +171,11 @@ func (c *Catalog) Users(ctx context.Context, key string, except capture.ID) (Loc
 	var until int64
 	var held bool
 	// From the users to the captures: the other way round would read them all.
+	// CROSS JOIN is how SQLite is told; to PostgreSQL it says nothing.
 	err := c.db.QueryRowContext(ctx, `SELECT count(*), coalesce(max(c.retain_until), 0), coalesce(max(CASE WHEN c.held THEN 1 ELSE 0 END), 0) = 1
 		FROM (SELECT a.capture AS id FROM artifact a WHERE a.object_key = $2
 			UNION SELECT u.capture FROM payload p JOIN payload_use u ON u.original = p.original AND u.sha256 = p.sha256 WHERE p.object_key = $2) x
-		JOIN capture c ON c.id = x.id WHERE c.state = '' AND c.id <> $1`,
+		CROSS JOIN capture c WHERE c.id = x.id AND c.state = '' AND c.id <> $1`,
 		except.String(), key).Scan(&n, &until, &held)
 	return Lock{n, instant(until), held}, err
 }
