@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -167,10 +166,7 @@ func notVerified(err error) error {
 	if err == nil {
 		return nil
 	}
-	// The S3 client compares the storage's own checksum as it reads, and has no
-	// type for what it finds.
-	other := errors.Is(err, vault.ErrDigest) || strings.Contains(err.Error(), "checksum mismatch")
-	if other || errors.Is(err, archive.ErrTampered) || errors.Is(err, bundle.ErrTampered) || errors.Is(err, bundle.ErrChanged) || errors.Is(err, vault.ErrNotFound) {
+	if errors.Is(err, vault.ErrDigest) || errors.Is(err, archive.ErrTampered) || errors.Is(err, bundle.ErrTampered) || errors.Is(err, bundle.ErrChanged) || errors.Is(err, vault.ErrNotFound) {
 		return tamperError{fmt.Errorf("%w; nothing was handed over", err)}
 	}
 	return err
