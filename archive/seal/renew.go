@@ -74,7 +74,8 @@ type Renewing struct {
 // so, and again at once while More: where nothing is due it costs one listing.
 // Doing it twice is harmless: what is renewed is not due.
 //
-// ErrNoLonger: it is due, and nobody can. ErrTooFew: fewer stamps than wanted;
+// ErrNoLonger: it is due, and nobody can; that answer is remembered for a day,
+// or until there is another chain, and costs one listing. ErrTooFew: fewer stamps than wanted;
 // what came is kept and counts. ErrTooLate: some ended unrenewed.
 func (s *Sealer) Renew(ctx context.Context) (Renewing, error) {
 	s.renewing.Lock()
@@ -82,6 +83,10 @@ func (s *Sealer) Renew(ctx context.Context) (Renewing, error) {
 	var r Renewing
 	due, err := s.anyDue(ctx)
 	if err != nil || !due {
+		return r, err
+	}
+	if err := s.remembered(); err != nil {
+		r.Until = s.stuck.until
 		return r, err
 	}
 	if err := s.begin(ctx); err != nil {
@@ -125,6 +130,7 @@ func (s *Sealer) anyDue(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	s.chains = chainKeys(chains)
 	return slices.ContainsFunc(chains, func(c Chain) bool {
 		return c.End.Before(now.Add(s.cfg.RenewBefore)) || s.weakChain(c.Certs)
 	}), nil
@@ -246,7 +252,11 @@ func (s *Sealer) renew(ctx context.Context, b batch) ([]Renewal, error) {
 		kept = append(kept, r)
 	}
 	if len(kept) < want {
-		return kept, tooFew(len(kept), want, failed)
+		err := tooFew(len(kept), want, failed)
+		if len(kept) == 0 {
+			s.nobodyLasts(b, err, failed)
+		}
+		return kept, err
 	}
 	return kept, nil
 }

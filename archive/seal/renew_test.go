@@ -167,6 +167,68 @@ func TestRenewNeedsLonger(t *testing.T) {
 	}
 }
 
+// TestRenewRemembers: that nobody lasts longer is asked once a day, not every
+// hour, and at once when stamps rest on a chain that is new.
+func TestRenewRemembers(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	s := w.sealer()
+	w.seal(s, w.grow(1))
+	c := w.grow(1)
+	w.seal(s, c)
+	end, err := s.Until(ctx, c.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stamps int // read of the vault
+	w.vault.Fail = func(op, key string) error {
+		if op == vault.OpGet && strings.HasPrefix(key, vault.StampsPrefix) {
+			stamps++
+		}
+		return nil
+	}
+	hears := func(when string, asked bool) {
+		t.Helper()
+		stamps = 0
+		r, err := s.Renew(ctx)
+		if !errors.Is(err, ErrNoLonger) || !r.Until.Equal(end) || r.More || r.Stamped != 0 {
+			t.Fatalf("%s: %+v, %v", when, r, err)
+		}
+		if asked != (stamps > 0) {
+			t.Errorf("%s: %d files of stamps were read", when, stamps)
+		}
+	}
+	w.at(end.Add(-72 * time.Hour))
+	w.tsas[0].fail(down) // it may be another that lasts longer
+	hears("one is down", true)
+	hears("one is down, again", true)
+	w.tsas[0].fail(nil)
+	hears("at first", true)
+	w.at(w.now.Add(time.Hour))
+	hears("an hour later", false)
+	w.at(w.now.Add(22*time.Hour + 59*time.Minute))
+	hears("after 23:59", false)
+	w.at(w.now.Add(time.Minute))
+	hears("after a day", true)
+	w.at(end.Add(-23 * time.Hour))
+	hears("in the last day", true)
+	w.at(w.now.Add(time.Hour))
+	hears("an hour later in the last day", true)
+
+	w.at(end.Add(-72 * time.Hour)) // not what a clock does, but cheap
+	s = w.sealer()
+	hears("another process", true)
+	hears("another process, again", false)
+	// Authorities have new certificates; the next seal rests on them.
+	w.renewTSAs()
+	hears("nobody has seen the new certificates", false)
+	s.cfg.Client.TSAs = w.cfg.Client.TSAs
+	w.seal(s, w.grow(1))
+	if r := w.renew(s); r.Stamped != 2 || len(r.Kept) != 2 {
+		t.Fatalf("%+v", r)
+	}
+}
+
 // TestRenewWeak: an algorithm that loses its worth is a reason to renew at once.
 func TestRenewWeak(t *testing.T) {
 	w := newWorld(t)
@@ -176,8 +238,19 @@ func TestRenewWeak(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	w.cfg.Weak = []string{"ECDSA-SHA256"} // of all authorities there are
-	if r, err := w.sealer().Renew(context.Background()); !errors.Is(err, ErrNoLonger) || r.Stamped != 0 {
-		t.Fatalf("%+v, %v", r, err)
+	s := w.sealer()
+	for hour := range 3 {
+		reads := 0
+		w.vault.Fail = func(op, key string) error {
+			if op == vault.OpGet && strings.HasPrefix(key, vault.StampsPrefix) {
+				reads++
+			}
+			return nil
+		}
+		if r, err := s.Renew(context.Background()); !errors.Is(err, ErrNoLonger) || r.Stamped != 0 || (reads > 0) != (hour == 0) {
+			t.Fatalf("%+v, %v, %d files of stamps were read", r, err, reads)
+		}
+		w.at(w.now.Add(time.Hour))
 	}
 }
 

@@ -121,6 +121,8 @@ type Sealer struct {
 	sealing  sync.Mutex // one Seal at a time
 	renewing sync.Mutex // one Renew at a time
 	walk     walk       // of Renew
+	stuck    stuck      // of Renew
+	chains   string     // that the last Renew saw
 	perList  int        // checkpoints on one list; fewer in tests
 
 	mu         sync.Mutex
