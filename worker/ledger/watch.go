@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -20,6 +21,9 @@ type Watch struct {
 	// Schedule says when it fires; the zero Schedule is only on demand.
 	Schedule Schedule     `json:"schedule"`
 	Missed   MissedPolicy `json:"missed"` // CatchUp when empty
+	// Jitter is how much later than its schedule says it may fire. DefaultJitter
+	// when empty.
+	Jitter Jitter `json:"jitter"`
 	// The budget of one fire: search pages, listings, and how many links away
 	// from a seed. Defaults 50, 2,000 and 3.
 	MaxPages    int `json:"max_pages"`
@@ -39,7 +43,10 @@ type Watch struct {
 	Paused   bool      `json:"paused"`
 	Removed  bool      `json:"removed,omitempty"`
 	NextFire time.Time `json:"next_fire"` // zero: only on demand
-	LastFire time.Time `json:"last_fire"`
+	// NextScheduled is what the schedule says of NextFire, which is up to the
+	// jitter later.
+	NextScheduled time.Time `json:"next_scheduled,omitzero"`
+	LastFire      time.Time `json:"last_fire"`
 }
 
 // MissedPolicy says what becomes of fires that nobody was there for.
@@ -64,15 +71,17 @@ type Due struct {
 
 // Fired is one time a watch fired.
 type Fired struct {
-	Watch    capture.ID `json:"watch"`
-	At       time.Time  `json:"at"`
-	Planned  time.Time  `json:"planned"`
-	Finished time.Time  `json:"finished"` // zero while jobs are open
-	Skipped  bool       `json:"skipped,omitempty"`
-	Jobs     int        `json:"jobs"`
-	Open     int        `json:"open"`
-	Pages    int        `json:"pages"`
-	Listings int        `json:"listings"`
+	Watch capture.ID `json:"watch"`
+	At    time.Time  `json:"at"`
+	// Scheduled is what the schedule said; zero when a person asked.
+	Scheduled time.Time `json:"scheduled,omitzero"`
+	Planned   time.Time `json:"planned"`
+	Finished  time.Time `json:"finished"` // zero while jobs are open
+	Skipped   bool      `json:"skipped,omitempty"`
+	Jobs      int       `json:"jobs"`
+	Open      int       `json:"open"`
+	Pages     int       `json:"pages"`
+	Listings  int       `json:"listings"`
 	// Dropped counts links that were not followed, and Refused says why: a limit
 	// of the watch was reached, its rules exclude them, they look like traps.
 	Dropped int     `json:"dropped"`
@@ -82,6 +91,12 @@ type Fired struct {
 func (w *Watch) defaults() {
 	if w.Missed == "" {
 		w.Missed = CatchUp
+	}
+	switch w.Jitter = Jitter(strings.TrimSpace(string(w.Jitter))); w.Jitter {
+	case "":
+		w.Jitter = DefaultJitter
+	case "0":
+		w.Jitter = "0s"
 	}
 	if w.MaxPages == 0 {
 		w.MaxPages = 50
@@ -115,6 +130,9 @@ func (w Watch) Validate() error {
 		return err
 	}
 	if err := w.Retention.validate(); err != nil {
+		return err
+	}
+	if _, _, err := w.Jitter.parse(); err != nil {
 		return err
 	}
 	return w.Schedule.Validate()

@@ -13,21 +13,23 @@ import (
 )
 
 const watchColumns = `id, name, brand, sites, terms, seeds, cron, time_zone, missed, max_pages, max_listings, depth,
-	priority, created_by, created_at, updated_at, paused, removed, next_fire, last_fire, rules, keep_untriaged, keep_finding`
+	priority, created_by, created_at, updated_at, paused, removed, next_fire, last_fire, rules, keep_untriaged, keep_finding,
+	jitter, next_scheduled`
 
 func scanWatch(s scanner) (Watch, error) {
 	var w Watch
 	var id, brand, sites, terms, seeds, rules string
-	var created, updated, next, last int64
+	var created, updated, next, last, scheduled int64
 	err := s.Scan(&id, &w.Name, &brand, &sites, &terms, &seeds, &w.Schedule.Cron, &w.Schedule.Zone, &w.Missed, &w.MaxPages,
 		&w.MaxListings, &w.Depth, &w.Priority, &w.CreatedBy, &created, &updated, &w.Paused, &w.Removed, &next, &last, &rules,
-		&w.Retention.Untriaged, &w.Retention.Finding)
+		&w.Retention.Untriaged, &w.Retention.Finding, &w.Jitter, &scheduled)
 	if err != nil {
 		return w, err
 	}
 	w.Brand = raw(brand)
 	w.Created, w.Updated = sqldb.Instant(created), sqldb.Instant(updated)
 	w.NextFire, w.LastFire = sqldb.Instant(next), sqldb.Instant(last)
+	w.NextScheduled = sqldb.Instant(scheduled)
 	return w, errors.Join(unpack(id, &w.ID), json.Unmarshal([]byte(sites), &w.Sites),
 		json.Unmarshal([]byte(terms), &w.Terms), json.Unmarshal([]byte(seeds), &w.Seeds),
 		json.Unmarshal([]byte(rules), &w.Rules))
@@ -40,18 +42,19 @@ func (l *Ledger) AddWatch(ctx context.Context, w Watch) (Watch, error) {
 	if err := w.Validate(); err != nil {
 		return Watch{}, err
 	}
-	now := l.Now()
-	next, err := w.Schedule.Next(now)
-	if err != nil {
-		return Watch{}, err
-	}
 	if w.ID.IsZero() {
 		w.ID = l.ids.New()
 	}
-	_, err = l.db.ExecContext(ctx, `INSERT INTO watches (`+watchColumns+`) VALUES (`+placeholders(1, 23)+`)`,
+	now := l.Now()
+	scheduled, next, err := w.first(now)
+	if err != nil {
+		return Watch{}, err
+	}
+	_, err = l.db.ExecContext(ctx, `INSERT INTO watches (`+watchColumns+`) VALUES (`+placeholders(1, 25)+`)`,
 		idText(w.ID), sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron,
 		w.Schedule.Zone, string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Text(w.CreatedBy),
-		sqldb.Micros(now), sqldb.Micros(now), w.Paused, false, sqldb.Micros(next), 0, rulesText(w.Rules), w.Retention.Untriaged, w.Retention.Finding)
+		sqldb.Micros(now), sqldb.Micros(now), w.Paused, false, sqldb.Micros(next), 0, rulesText(w.Rules), w.Retention.Untriaged, w.Retention.Finding,
+		string(w.Jitter), sqldb.Micros(scheduled))
 	if errors.Is(err, sqldb.ErrConflict) {
 		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
 	}
@@ -62,23 +65,26 @@ func (l *Ledger) AddWatch(ctx context.Context, w Watch) (Watch, error) {
 }
 
 // ChangeWatch replaces what a person may say of a watch: all fields up to
-// CreatedBy. The next fire follows the schedule from now on.
+// CreatedBy. A new schedule or jitter holds from now on; with the old ones the
+// next fire stays, whose scheduled time may have passed already.
 func (l *Ledger) ChangeWatch(ctx context.Context, w Watch) (Watch, error) {
 	w.defaults()
 	if err := w.Validate(); err != nil {
 		return Watch{}, err
 	}
 	now := l.Now()
-	next, err := w.Schedule.Next(now)
+	scheduled, next, err := w.first(now)
 	if err != nil {
 		return Watch{}, err
 	}
 	err = l.changeWatch(ctx, w.ID, `name = $2, brand = $3, sites = $4, terms = $5, seeds = $6, cron = $7, time_zone = $8,
-		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, next_fire = $15, rules = $16,
-		keep_untriaged = $17, keep_finding = $18`,
+		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, rules = $16,
+		keep_untriaged = $17, keep_finding = $18, jitter = $19,
+		next_fire = CASE WHEN cron = $7 AND time_zone = $8 AND jitter = $19 AND next_fire > $14 THEN next_fire ELSE $15 END,
+		next_scheduled = CASE WHEN cron = $7 AND time_zone = $8 AND jitter = $19 AND next_fire > $14 THEN next_scheduled ELSE $20 END`,
 		sqldb.Text(w.Name), rawText(w.Brand), list(w.Sites), list(w.Terms), list(w.Seeds), w.Schedule.Cron, w.Schedule.Zone,
 		string(w.Missed), w.MaxPages, w.MaxListings, w.Depth, w.Priority, sqldb.Micros(now), sqldb.Micros(next), rulesText(w.Rules),
-		w.Retention.Untriaged, w.Retention.Finding)
+		w.Retention.Untriaged, w.Retention.Finding, string(w.Jitter), sqldb.Micros(scheduled))
 	if errors.Is(err, sqldb.ErrConflict) {
 		return Watch{}, fmt.Errorf("%q: %w", w.Name, ErrExists)
 	}
@@ -135,13 +141,14 @@ func (l *Ledger) ResumeWatch(ctx context.Context, id capture.ID) error {
 		return err
 	}
 	now := l.Now()
-	next := w.NextFire
+	scheduled, next := w.NextScheduled, w.NextFire
 	if !next.After(now) {
-		if next, err = w.Schedule.Next(now); err != nil {
+		if scheduled, next, err = w.first(now); err != nil {
 			return err
 		}
 	}
-	return l.changeWatch(ctx, id, `paused = FALSE, updated_at = $2, next_fire = $3`, sqldb.Micros(now), sqldb.Micros(next))
+	return l.changeWatch(ctx, id, `paused = FALSE, updated_at = $2, next_fire = $3, next_scheduled = $4`, sqldb.Micros(now),
+		sqldb.Micros(next), sqldb.Micros(scheduled))
 }
 
 // RemoveWatch ends a watch and cancels its open jobs. What it found stays, and
@@ -169,7 +176,7 @@ func (l *Ledger) DueWatches(ctx context.Context, now time.Time, limit int) ([]Du
 
 // Fire plans a fire: it notes that the watch fired at the instant and plans
 // its jobs, in one transaction. The watch's next fire is the first of its
-// schedule after both fireAt and now, so many missed fires become one. It is
+// schedule that is still to come, so many missed fires become one. It is
 // also how a watch is fired on demand, with fireAt now. planned is how many
 // jobs were new and within the watch's limits. ErrFired: somebody was faster.
 func (l *Ledger) Fire(ctx context.Context, watch capture.ID, fireAt time.Time, jobs []Work) (planned int, err error) {
@@ -213,42 +220,47 @@ func (t *tx) startFire(ctx context.Context, id capture.ID, fireAt time.Time, ski
 	if w.Paused {
 		return w, fmt.Errorf("watch %q: %w", w.Name, ErrPaused)
 	}
+	var scheduled time.Time // on demand there is none
+	if fireAt.Equal(w.NextFire) {
+		scheduled = w.scheduled()
+	}
 	n, err := t.exec(ctx, `INSERT INTO fires (watch_id, fire_at, planned_at, finished_at, skipped, max_pages, max_listings,
-		depth, jobs, open, pages, listings, dropped) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, 0)
+		depth, jobs, open, pages, listings, dropped, scheduled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, $9)
 		ON CONFLICT (watch_id, fire_at) DO NOTHING`, idText(id), sqldb.Micros(fireAt), sqldb.Micros(t.now),
-		sqldb.Micros(t.now), skipped, w.MaxPages, w.MaxListings, w.Depth)
+		sqldb.Micros(t.now), skipped, w.MaxPages, w.MaxListings, w.Depth, sqldb.Micros(scheduled))
 	if err != nil {
 		return w, err
 	}
 	if n == 0 {
 		return w, fmt.Errorf("watch %q at %s: %w", w.Name, fireAt.UTC().Format(time.RFC3339), ErrFired)
 	}
-	next := w.NextFire
+	next, following := w.NextFire, w.NextScheduled
 	if !next.IsZero() && !next.After(fireAt) {
 		from := fireAt
 		if t.now.After(from) {
 			from = t.now
 		}
-		if next, err = w.Schedule.Next(from); err != nil {
+		if following, next, err = w.after(w.scheduled(), from); err != nil {
 			return w, err
 		}
 	}
-	_, err = t.ExecContext(ctx, `UPDATE watches SET next_fire = $2, last_fire = $3 WHERE id = $1`,
-		idText(id), sqldb.Micros(next), sqldb.Micros(fireAt))
+	_, err = t.ExecContext(ctx, `UPDATE watches SET next_fire = $2, last_fire = $3, next_scheduled = $4 WHERE id = $1`,
+		idText(id), sqldb.Micros(next), sqldb.Micros(fireAt), sqldb.Micros(following))
 	return w, err
 }
 
 // Fires lists the newest fires of a watch.
 func (l *Ledger) Fires(ctx context.Context, watch capture.ID, limit int) ([]Fired, error) {
 	return all(ctx, l.db, scanFired, `SELECT watch_id, fire_at, planned_at, finished_at, skipped, jobs, open, pages, listings,
-		dropped, refused FROM fires WHERE watch_id = $1 ORDER BY fire_at DESC LIMIT $2`, idText(watch), limit)
+		dropped, refused, scheduled_at FROM fires WHERE watch_id = $1 ORDER BY fire_at DESC LIMIT $2`, idText(watch), limit)
 }
 
 func scanFired(s scanner) (Fired, error) {
 	var f Fired
 	var id, refused string
-	var at, planned, finished int64
-	err := s.Scan(&id, &at, &planned, &finished, &f.Skipped, &f.Jobs, &f.Open, &f.Pages, &f.Listings, &f.Dropped, &refused)
+	var at, planned, finished, scheduled int64
+	err := s.Scan(&id, &at, &planned, &finished, &f.Skipped, &f.Jobs, &f.Open, &f.Pages, &f.Listings, &f.Dropped, &refused,
+		&scheduled)
 	if err != nil {
 		return f, err
 	}
@@ -256,6 +268,7 @@ func scanFired(s scanner) (Fired, error) {
 		return f, fmt.Errorf("the ledger is damaged: what a fire did not follow cannot be read: %w", err)
 	}
 	f.At, f.Planned, f.Finished = sqldb.Instant(at), sqldb.Instant(planned), sqldb.Instant(finished)
+	f.Scheduled = sqldb.Instant(scheduled)
 	return f, unpack(id, &f.Watch)
 }
 

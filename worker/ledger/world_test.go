@@ -97,7 +97,7 @@ func check(t testing.TB, err error) {
 func (w *world) watch(name string) ledger.Watch {
 	w.t.Helper()
 	return must(w.AddWatch(ctx, ledger.Watch{Name: name, Brand: json.RawMessage(`{"name":"Acme"}`), Sites: []string{"demo"},
-		Terms: []string{"acme shoe"}, Schedule: ledger.Schedule{Cron: "0 * * * *"}, CreatedBy: "ann"}))(w.t)
+		Terms: []string{"acme shoe"}, Schedule: ledger.Schedule{Cron: "0 * * * *"}, Jitter: "0", CreatedBy: "ann"}))(w.t)
 }
 
 func visit(n int) ledger.Work {
