@@ -27,6 +27,11 @@ func TestDecideOnManyAndTakeAllBack(t *testing.T) {
 			t.Errorf("the queue has no %s", want)
 		}
 	}
+	// Enter in the note presses the form's first button, which must decide nothing.
+	_, form0, _ := strings.Cut(page, `id="batch"`)
+	if _, first, _ := strings.Cut(form0, "<button"); !strings.Contains(first[:strings.Index(first, ">")], " disabled") {
+		t.Error("the first button of the form decides")
+	}
 	// Somebody else is faster with one of them.
 	if _, err := w.ledger.Decide(t.Context(), all[3].ID, ledger.Decision{State: ledger.Dismissed, By: "person:bob"}); err != nil {
 		t.Fatal(err)

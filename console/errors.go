@@ -101,7 +101,7 @@ func answerTo(err error) answer {
 		return answer{http.StatusConflict, err.Error()}
 	case errors.Is(err, archive.ErrGone):
 		return answer{http.StatusGone, "The capture is gone: it was erased, or its retention ended. That it was there, and what was done with it, stays on record."}
-	case errors.Is(err, archive.ErrTampered), errors.Is(err, bundle.ErrTampered), errors.Is(err, bundle.ErrChanged):
+	case errors.Is(err, archive.ErrTampered), errors.Is(err, bundle.ErrTampered), errors.Is(err, bundle.ErrChanged), errors.Is(err, vault.ErrDigest):
 		return answer{http.StatusBadGateway, "The stored bytes are not those of the manifest, so they are not shown. This is serious: tell whoever keeps the archive, and run `trawlmark archive audit`."}
 	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, ledger.ErrNotFound), errors.Is(err, vault.ErrNotFound):
 		return answer{http.StatusNotFound, "There is no such thing here. It may have been removed, or the address is mistyped."}

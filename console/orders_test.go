@@ -16,9 +16,9 @@ import (
 
 // desk is a worker that makes packages when a test says so.
 type desk struct {
-	ids  *capture.IDSource
-	have []PackageOrder
-	gone bool
+	ids   *capture.IDSource
+	have  []PackageOrder
+	fault error // of Fetch
 }
 
 func (d *desk) Order(_ context.Context, q PackageRequest) (PackageOrder, error) {
@@ -36,8 +36,8 @@ func (d *desk) Ordered(_ context.Context, id capture.ID) (PackageOrder, error) {
 	return PackageOrder{}, ledger.ErrNotFound
 }
 func (d *desk) Fetch(_ context.Context, _ capture.ID, to io.Writer) (capture.Digest, error) {
-	if d.gone {
-		return capture.Digest{}, vault.ErrNotFound
+	if d.fault != nil {
+		return capture.Digest{}, d.fault
 	}
 	_, err := io.WriteString(to, "the package")
 	return capture.Sum([]byte("the package")), err
@@ -83,7 +83,11 @@ func TestAPackageIsOrderedAndFetched(t *testing.T) {
 	if taken != 1 {
 		t.Errorf("%d times on record that it was taken", taken)
 	}
-	d.gone = true
+	d.fault = vault.ErrDigest
+	if r := b.get(at); r.Code != http.StatusBadGateway || !strings.Contains(r.Body.String(), "archive audit") {
+		t.Errorf("one that was changed in the storage got %d", r.Code)
+	}
+	d.fault = vault.ErrNotFound
 	if r := b.get(at); r.Code != http.StatusConflict || !strings.Contains(r.Body.String(), "Order it again") {
 		t.Errorf("a removed one got %d", r.Code)
 	}

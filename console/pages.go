@@ -183,6 +183,7 @@ func (s *Server) funcs() template.FuncMap {
 		"captures": captures,
 		"query":    query,
 		"count":    count,
+		"kept":     keptText,
 		"lines":    func(list []string) string { return strings.Join(list, "\n") },
 		"add":      func(a, b int) int { return a + b },
 		"name":     fileRole,

@@ -24,6 +24,7 @@ type watchForm struct {
 	Brand   string // the profile as typed; "" keeps the one that is there
 	NoBrand bool
 	Sites   []siteBox
+	Keep    [2]string // how long captures are locked as typed: all, those of findings
 	Error   string
 	Zones   []string
 }
@@ -41,7 +42,7 @@ var zones = []string{"UTC", "Europe/London", "Europe/Paris", "Europe/Berlin", "A
 func (f watchForm) BrandName() string { return watchRow{Watch: f.Watch}.BrandName() }
 
 func (s *Server) newWatchForm(context.Context, *http.Request, Person) (any, error) {
-	return s.form(ledger.Watch{MaxPages: 50, MaxListings: 2000, Depth: 3, Schedule: ledger.Schedule{Zone: "UTC"}, Missed: ledger.CatchUp}), nil
+	return s.form(ledger.Watch{MaxPages: 50, MaxListings: 2000, Depth: 3, Schedule: ledger.Schedule{Zone: "UTC"}, Missed: ledger.CatchUp, Jitter: ledger.DefaultJitter}), nil
 }
 
 func (s *Server) editWatchForm(ctx context.Context, r *http.Request, _ Person) (any, error) {
@@ -66,7 +67,7 @@ func (s *Server) changeable(ctx context.Context, r *http.Request) (ledger.Watch,
 }
 
 func (s *Server) form(w ledger.Watch) watchForm {
-	f := watchForm{Watch: w, Zones: zones}
+	f := watchForm{Watch: w, Zones: zones, Keep: [2]string{keptText(w.Retention.Untriaged), keptText(w.Retention.Finding)}}
 	if !w.ID.IsZero() {
 		f.ID, f.Version = w.ID.String(), w.Updated.UTC().Format(time.RFC3339Nano)
 	}
@@ -146,6 +147,11 @@ func (s *Server) watchFault(w http.ResponseWriter, r *http.Request, who Person, 
 	f := s.form(wanted)
 	f.Error, f.Brand, f.NoBrand = a.text, in.Get("brand"), in.Get("no_brand") != ""
 	f.Version = in.Get("version")
+	for i, key := range keepKeys {
+		if in.Has(key) {
+			f.Keep[i] = in.Get(key)
+		}
+	}
 	s.render(w, r, who, a.status, "watchform", f)
 	return nil
 }
@@ -186,6 +192,7 @@ func readWatch(in url.Values, w ledger.Watch) (ledger.Watch, error) {
 	text("name", &w.Name)
 	text("cron", &w.Schedule.Cron)
 	text("zone", &w.Schedule.Zone)
+	text("jitter", (*string)(&w.Jitter))
 	if in.Has("missed") {
 		w.Missed = ledger.MissedPolicy(in.Get("missed"))
 	}
@@ -199,6 +206,17 @@ func readWatch(in url.Values, w ledger.Watch) (ledger.Watch, error) {
 	number("max_listings", "The number of listings", 1, &w.MaxListings)
 	number("depth", "The depth", 1, &w.Depth)
 	number("priority", "The priority", -100, &w.Priority)
+	for i, to := range []*int64{&w.Retention.Untriaged, &w.Retention.Finding} {
+		if !in.Has(keepKeys[i]) {
+			continue
+		}
+		seconds, err := readKept(in.Get(keepKeys[i]))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		*to = seconds
+	}
 	switch brand := strings.TrimSpace(in.Get("brand")); {
 	case in.Get("no_brand") != "":
 		w.Brand = nil
@@ -216,6 +234,42 @@ func readWatch(in url.Values, w ledger.Watch) (ledger.Watch, error) {
 		return w, errs[0]
 	}
 	return w, nil
+}
+
+// keepKeys are the fields that say how long captures are locked: all of them,
+// and those of suspicious listings.
+var keepKeys = [2]string{"keep", "keep_findings"}
+
+// readKept reads whole days or what time.ParseDuration reads, as the command
+// does. Nothing is 0 seconds: as the configuration says.
+func readKept(text string) (int64, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return 0, nil
+	}
+	wrong := bad(fmt.Sprintf("%q does not say how long captures are kept: write 30d or 36h, a minute to 36500d, or nothing for what the configuration says.", clip(text, 80)))
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 32)
+		if err != nil || n == 0 || n > 36500 {
+			return 0, wrong
+		}
+		return int64(n) * 24 * 3600, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Minute {
+		return 0, wrong
+	}
+	return int64(d / time.Second), nil
+}
+
+// keptText is a retention as readKept reads it: in days where it has whole ones.
+func keptText(seconds int64) string {
+	switch {
+	case seconds == 0:
+		return ""
+	case seconds%(24*3600) == 0:
+		return fmt.Sprintf("%dd", seconds/(24*3600))
+	}
+	return (time.Duration(seconds) * time.Second).String()
 }
 
 // linesOf reads texts that have one thing a line; empty lines are nothing.

@@ -36,18 +36,23 @@ func TestAWatchIsAddedAndChanged(t *testing.T) {
 		"name": {" lune "}, "brand": {"name: Aurelle\ncurrency: EUR\n"}, "sites_shown": {"1"}, "sites": {"ebay"}, "terms": {"lune wallet\r\n\r\n lune bag \r\nlune wallet"},
 		"seeds": {""}, "cron": {"0 6 * * *"}, "zone": {"Europe/Paris"}, "missed": {"skip"}, "max_pages": {"7"}, "max_listings": {"70"}, "depth": {"2"}, "priority": {"-3"},
 		"hosts": {""}, "include": {"/itm/*"}, "exclude": {"*used*\n/x"},
+		"keep": {" 7d "}, "keep_findings": {"36h"},
 	}
+	if r := b.post("/watches", form); r.Code != http.StatusBadRequest || !strings.Contains(r.Body.String(), "must not be shorter") || !strings.Contains(r.Body.String(), `value="36h"`) {
+		t.Fatalf("findings kept for less than the rest: got %d", r.Code)
+	}
+	form.Set("keep_findings", "3650d")
 	r := b.post("/watches", form)
 	if r.Code != http.StatusSeeOther || !strings.HasSuffix(r.Header().Get("Location"), "?said=add") {
 		t.Fatalf("got %d to %q: %s", r.Code, r.Header().Get("Location"), r.Body)
 	}
 	got := must(w.ledger.WatchNamed(t.Context(), "lune"))(t)
 	if fmt.Sprint(got.Sites, got.Terms, got.Rules.Include, got.Rules.Exclude) != "[ebay] [lune wallet lune bag] [/itm/*] [*used* /x]" || got.MaxPages != 7 || got.MaxListings != 70 ||
-		got.Depth != 2 || got.Priority != -3 || got.Missed != ledger.Skip || got.Schedule.Zone != "Europe/Paris" || got.CreatedBy == "" || !strings.Contains(string(got.Brand), "Aurelle") {
+		got.Depth != 2 || got.Priority != -3 || got.Missed != ledger.Skip || got.Schedule.Zone != "Europe/Paris" || got.CreatedBy == "" || got.Retention != (ledger.Retention{Untriaged: 7 * 86400, Finding: 3650 * 86400}) || !strings.Contains(string(got.Brand), "Aurelle") {
 		t.Errorf("stored as %+v", got)
 	}
 	page := b.page(r.Header().Get("Location"))
-	for _, want := range []string{"The watch was added.", "only <code>/itm/*</code>", "not <code>*used*</code>", "/edit"} {
+	for _, want := range []string{"The watch was added.", "only <code>/itm/*</code>", "not <code>*used*</code>", "/edit", "7d, findings 3650d"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("its page has no %q", want)
 		}
@@ -55,7 +60,7 @@ func TestAWatchIsAddedAndChanged(t *testing.T) {
 
 	at := "/watches/" + got.ID.String()
 	edit := b.page(at + "/edit")
-	for _, want := range []string{`value="lune"`, "lune wallet\nlune bag", `value="ebay" checked`, "The profile of <b class=\"t\">Aurelle</b> stays"} {
+	for _, want := range []string{`value="lune"`, `name="keep" value="7d"`, "lune wallet\nlune bag", `value="ebay" checked`, "The profile of <b class=\"t\">Aurelle</b> stays"} {
 		if !strings.Contains(edit, want) {
 			t.Errorf("the form has no %q", want)
 		}
@@ -63,12 +68,12 @@ func TestAWatchIsAddedAndChanged(t *testing.T) {
 	_, rest, _ := strings.Cut(edit, `name="version" value="`)
 	version, _, _ := strings.Cut(rest, `"`)
 	w.clock.forward(time.Second)
-	form = url.Values{"version": {version}, "name": {"lune"}, "sites_shown": {"1"}, "terms": {""}, "seeds": {"https://shop.example/"}, "exclude": {""}}
+	form = url.Values{"version": {version}, "name": {"lune"}, "sites_shown": {"1"}, "terms": {""}, "seeds": {"https://shop.example/"}, "exclude": {""}, "keep": {"90m"}, "keep_findings": {""}}
 	if r := b.post(at+"/change", form); r.Code != http.StatusSeeOther {
 		t.Fatalf("got %d: %s", r.Code, r.Body)
 	}
 	got = must(w.ledger.Watch(t.Context(), got.ID))(t)
-	if len(got.Sites)+len(got.Terms)+len(got.Rules.Exclude) != 0 || len(got.Rules.Include) != 1 || got.MaxPages != 7 || !strings.Contains(string(got.Brand), "Aurelle") {
+	if len(got.Sites)+len(got.Terms)+len(got.Rules.Exclude) != 0 || len(got.Rules.Include) != 1 || got.Retention != (ledger.Retention{Untriaged: 5400}) || got.MaxPages != 7 || !strings.Contains(string(got.Brand), "Aurelle") {
 		t.Errorf("changed to %+v", got)
 	}
 	// What somebody else changed meanwhile is not overwritten.
@@ -95,6 +100,9 @@ func TestAWatchThatMakesNoSenseComesBack(t *testing.T) {
 		"depth":       {url.Values{"depth": {"0"}}, 400, "The depth must be a whole number, 1 or more."},
 		"brand":       {url.Values{"brand": {"nmae: x"}}, 400, "Brand profile:1"},
 		"no pattern":  {url.Values{"include": {strings.Repeat("x", 600)}}, 400, "1 to 500 bytes"},
+		"keep":        {url.Values{"keep": {"soon"}}, 400, "&#34;soon&#34; does not say how long"},
+		"keep a bit":  {url.Values{"keep": {"500ms"}}, 400, "does not say how long"},
+		"keep 0 days": {url.Values{"keep_findings": {"0d"}}, 400, "value=\"0d\""},
 		"no priority": {url.Values{"priority": {"101"}}, 400, "priority"},
 	} {
 		form := url.Values{}

@@ -24,7 +24,7 @@ let lastBox = -1;
 function chosen() {
   if (!batch) return;
   const n = boxes.filter((b) => b.checked).length;
-  batch.querySelectorAll("button").forEach((b) => { b.disabled = n === 0; });
+  batch.querySelectorAll("button:not([data-never])").forEach((b) => { b.disabled = n === 0; });
   batch.classList.toggle("on", n > 0);
   const all = batch.querySelector("[data-all]");
   all.checked = n > 0 && n === boxes.length;
