@@ -174,9 +174,15 @@ func New(cfg Config, log *slog.Logger) *Exporter {
 	if cfg.Endpoint == "" || cfg.Ratio == 0 {
 		return nil
 	}
-	e := &Exporter{cfg: cfg, log: log, client: &http.Client{Timeout: cfg.Timeout}, queue: make(chan Span, waiting), stop: make(chan struct{}), done: make(chan struct{})}
+	e := &Exporter{cfg: cfg, log: log, client: client(cfg.Timeout), queue: make(chan Span, waiting), stop: make(chan struct{}), done: make(chan struct{})}
 	go e.run()
 	return e
+}
+
+// client follows no redirect: the headers may be credentials, and are for the
+// endpoint alone.
+func client(timeout time.Duration) *http.Client {
+	return &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // End takes a span that has ended. It never waits.

@@ -139,6 +139,21 @@ func TestACollectorThatIsAwayStopsNobody(t *testing.T) {
 	e.Close(ctx) // twice, and after its end
 }
 
+// The headers may be credentials: they go to the endpoint and nowhere else.
+func TestARedirectIsNotFollowed(t *testing.T) {
+	other := &collector{}
+	to := httptest.NewServer(other)
+	defer to.Close()
+	srv := httptest.NewServer(http.RedirectHandler(to.URL, http.StatusTemporaryRedirect))
+	defer srv.Close()
+	e := New(Config{Endpoint: srv.URL, Ratio: 1, Timeout: time.Minute, Headers: map[string]string{"api-key": "s3cret"}}, slog.New(slog.DiscardHandler))
+	e.End(Span{Trace: [16]byte{1}, Name: "x"})
+	e.Close(t.Context())
+	if e.Dropped() != 1 || len(other.bodies) != 0 {
+		t.Errorf("%d dropped, and another server got %d requests", e.Dropped(), len(other.bodies))
+	}
+}
+
 func TestTheRatioIsOfTraces(t *testing.T) {
 	e := &Exporter{cfg: Config{Ratio: .25}}
 	sent := 0
