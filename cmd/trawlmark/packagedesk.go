@@ -14,8 +14,11 @@ import (
 // packageDesk has packages made by workers for the console.
 type packageDesk struct{ a *app }
 
-// deskLooks is how many of the newest orders are looked through for a case's.
-const deskLooks = 200
+// The newest orders are looked through for a case's: this many pages of so many.
+const (
+	deskPages = 10
+	deskPage  = 500
+)
 
 func (d packageDesk) Order(ctx context.Context, q console.PackageRequest) (console.PackageOrder, error) {
 	w, err := (worker.PackageOrder{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose}).Work()
@@ -30,15 +33,22 @@ func (d packageDesk) Order(ctx context.Context, q console.PackageRequest) (conso
 }
 
 func (d packageDesk) Orders(ctx context.Context, caseID string) ([]console.PackageOrder, error) {
-	jobs, err := d.a.ledger.Jobs(ctx, ledger.JobFilter{Kind: ledger.Export, Limit: deskLooks})
-	if err != nil {
-		return nil, err
-	}
+	f := ledger.JobFilter{Kind: ledger.Export, Limit: deskPage}
 	var out []console.PackageOrder
-	for _, j := range jobs {
-		if o := deskRow(j); caseID == "" || o.Case == caseID {
-			out = append(out, o)
+	for range deskPages {
+		jobs, err := d.a.ledger.Jobs(ctx, f)
+		if err != nil {
+			return nil, err
 		}
+		for _, j := range jobs {
+			if o := deskRow(j); caseID == "" || o.Case == caseID {
+				out = append(out, o)
+			}
+		}
+		if len(jobs) < deskPage {
+			break
+		}
+		f.Before = jobs[len(jobs)-1].ID
 	}
 	return out, nil
 }

@@ -28,6 +28,10 @@ that are named, or the newest that fit --state (and --watch, --kind).`,
 				return usagef("name jobs, or say which with --state")
 			case state != "" && f.State != ledger.Failed && f.State != ledger.Quarantined && f.State != ledger.Cancelled:
 				return usagef("--state %q: want failed, quarantined or cancelled", state)
+			case len(args) > 0 && (kind != "" || watch != "" || c.Flags().Changed("limit")):
+				return usagef("--kind, --watch and --limit choose among the jobs of a --state; jobs that are named are reopened as they are")
+			case kind != "" && f.Kind != ledger.Visit && f.Kind != ledger.Score && f.Kind != ledger.Export:
+				return usagef("--kind %q: want visit, score or export", kind)
 			case f.Limit < 1 || f.Limit > 500:
 				return usagef("--limit is %d, want 1 to 500", f.Limit)
 			}
