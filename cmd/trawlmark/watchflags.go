@@ -19,6 +19,7 @@ import (
 type watchFlags struct {
 	w             ledger.Watch
 	brand, missed string
+	jitter        string
 	every         time.Duration
 	keep          [2]string // untriaged, findings
 }
@@ -32,6 +33,7 @@ func (x *watchFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&x.w.Schedule.Zone, "zone", "UTC", "time zone of --cron")
 	f.DurationVar(&x.every, "every", 0, "shorthand for --cron '@every ...'")
 	f.StringVar(&x.missed, "missed", "catch_up", "what to do about times that nobody was there for: catch_up or skip")
+	f.StringVar(&x.jitter, "jitter", string(ledger.DefaultJitter), "how much later than its time a run may begin, so that watches do not all begin at once: 5m, 10% of the time between runs, or 0; never more than half of that time")
 	f.IntVar(&x.w.MaxPages, "max-pages", 50, "search pages of one run")
 	f.IntVar(&x.w.MaxListings, "max-listings", 2000, "listings of one run")
 	f.IntVar(&x.w.Depth, "depth", 3, "links away from a seed that a listing may be")
@@ -73,6 +75,7 @@ func (x *watchFlags) apply(f *pflag.FlagSet, w *ledger.Watch) error {
 	for name, set := range map[string]func(){
 		"cron": func() { w.Schedule.Cron = x.w.Schedule.Cron }, "every": func() { w.Schedule.Cron = x.w.Schedule.Cron },
 		"zone":   func() { w.Schedule.Zone = x.w.Schedule.Zone },
+		"jitter": func() { w.Jitter = ledger.Jitter(x.jitter) },
 		"missed": func() { w.Missed = ledger.MissedPolicy(x.missed) }, "max-pages": func() { w.MaxPages = x.w.MaxPages },
 		"max-listings": func() { w.MaxListings = x.w.MaxListings }, "depth": func() { w.Depth = x.w.Depth },
 		"priority": func() { w.Priority = x.w.Priority },

@@ -71,7 +71,8 @@ func printWatch(out io.Writer, w ledger.Watch, fires []ledger.Fired) {
 	each("seeds", w.Seeds)
 	when := "only by `trawlmark watch run`"
 	if w.Schedule.Cron != "" {
-		when = fmt.Sprintf("%s (%s), missed times: %s; next %s", w.Schedule.Cron, cmp.Or(w.Schedule.Zone, "UTC"), w.Missed, timeText(w.NextFire))
+		when = fmt.Sprintf("%s (%s), up to %s later; missed times: %s; next %s", w.Schedule.Cron, cmp.Or(w.Schedule.Zone, "UTC"), w.Jitter, w.Missed,
+			timeText(w.NextFire))
 	}
 	line("when", "%s", when)
 	line("limits", "%d search pages and %d listings a run, %d links from a seed; priority %d", w.MaxPages, w.MaxListings, w.Depth, w.Priority)
