@@ -55,6 +55,7 @@ type walk struct {
 	next    int64     // the size to go on behind; meaningful while going
 	going   bool      // a walk is under way
 	done    time.Time // when the last one ended
+	late    int
 	renewed map[int64]time.Time
 }
 
@@ -66,6 +67,9 @@ type Renewing struct {
 	More     bool      // call again: there are more
 	Until    time.Time // when the first chain ends that was to be renewed
 	Overview string    // a sentence; "" when nothing was due
+
+	walked    bool // this call ended a walk over all
+	lateInAll int  // of that walk
 }
 
 // Renew has stamps whose chains end within Config.RenewBefore, or rest on an
@@ -80,6 +84,14 @@ type Renewing struct {
 func (s *Sealer) Renew(ctx context.Context) (Renewing, error) {
 	s.renewing.Lock()
 	defer s.renewing.Unlock()
+	r, err := s.renewDue(ctx)
+	if ctx.Err() == nil {
+		s.noteRenewing(r, err)
+	}
+	return r, err
+}
+
+func (s *Sealer) renewDue(ctx context.Context) (Renewing, error) {
 	var r Renewing
 	due, err := s.anyDue(ctx)
 	if err != nil || !due {
@@ -108,7 +120,9 @@ func (s *Sealer) Renew(ctx context.Context) (Renewing, error) {
 		s.cfg.Log.Warn("time stamps were renewed", "checkpoints", r.Stamped, "from", b.lines[0].Size, "to", b.lines[len(b.lines)-1].Size, "ended", b.until)
 	}
 	s.walk.next = b.last
+	s.walk.late += b.late
 	if b.end {
+		r.walked, r.lateInAll = true, s.walk.late
 		s.walk = walk{done: s.cfg.Now()}
 	}
 	if b.late > 0 {

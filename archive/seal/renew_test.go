@@ -56,8 +56,14 @@ func TestRenew(t *testing.T) {
 	if err != nil || end.Before(w.now.AddDate(9, 0, 0)) {
 		t.Fatalf("%s, %v", end, err)
 	}
+	if st := s.RenewStatus(); st != (RenewStatus{}) {
+		t.Fatalf("before the first look: %+v", st)
+	}
 	if r := w.renew(s); r.Stamped != 0 || r.Overview != "" {
 		t.Fatalf("renewed at once: %+v", r)
+	}
+	if st := s.RenewStatus(); st != (RenewStatus{Looked: w.now}) {
+		t.Fatalf("nothing was due: %+v", st)
 	}
 	for generation := range 3 {
 		w.at(end.Add(-60 * 24 * time.Hour))
@@ -101,9 +107,17 @@ func TestRenew(t *testing.T) {
 		t.Fatalf("%s, %v", until, err)
 	}
 	w.at(end.AddDate(1, 0, 0))
-	r, err := w.sealer().Renew(ctx)
+	s = w.sealer()
+	r, err := s.Renew(ctx)
 	if !errors.Is(err, ErrTooLate) || r.Late != 3 {
 		t.Fatalf("%+v, %v", r, err)
+	}
+	for range 2 { // the second time nobody walks, and they are as late
+		if st := s.RenewStatus(); st != (RenewStatus{Looked: w.now, Late: 3}) {
+			t.Fatalf("%+v", st)
+		}
+		w.at(w.now.Add(time.Hour))
+		w.renew(s)
 	}
 }
 
@@ -158,9 +172,10 @@ func TestRenewNeedsLonger(t *testing.T) {
 	w.tsas[0].fail(down)
 	w.tsas[1].fail(down)
 	// One of three is enough to go on, but not what was wanted.
-	r, err := w.sealer().Renew(ctx)
-	if !errors.Is(err, ErrTooFew) || r.Stamped != 1 || len(r.Kept) != 1 || r.Kept[0].TSA != "gamma" {
-		t.Fatalf("%+v, %v", r, err)
+	s = w.sealer()
+	r, err := s.Renew(ctx)
+	if !errors.Is(err, ErrTooFew) || r.Stamped != 1 || len(r.Kept) != 1 || r.Kept[0].TSA != "gamma" || s.RenewStatus() != (RenewStatus{Looked: w.now}) {
+		t.Fatalf("%+v, %+v, %v", r, s.RenewStatus(), err)
 	}
 	if again := w.renew(w.sealer()); again.Stamped != 0 {
 		t.Fatalf("%+v", again)
@@ -197,6 +212,9 @@ func TestRenewRemembers(t *testing.T) {
 		if asked != (stamps > 0) {
 			t.Errorf("%s: %d files of stamps were read", when, stamps)
 		}
+		if st := s.RenewStatus(); !st.Ends.Equal(end) || !errors.Is(st.Err, ErrNoLonger) || !st.Looked.Equal(w.now) {
+			t.Errorf("%s: %+v", when, st)
+		}
 	}
 	w.at(end.Add(-72 * time.Hour))
 	w.tsas[0].fail(down) // it may be another that lasts longer
@@ -222,10 +240,15 @@ func TestRenewRemembers(t *testing.T) {
 	// Authorities have new certificates; the next seal rests on them.
 	w.renewTSAs()
 	hears("nobody has seen the new certificates", false)
+	w.vault.Fail = func(string, string) error { return vault.ErrUnavailable }
+	if _, err := s.Renew(ctx); !errors.Is(err, vault.ErrUnavailable) || !errors.Is(s.RenewStatus().Err, vault.ErrUnavailable) || !s.RenewStatus().Ends.Equal(end) {
+		t.Errorf("the storage is away: %+v, %v", s.RenewStatus(), err)
+	}
+	w.vault.Fail = nil
 	s.cfg.Client.TSAs = w.cfg.Client.TSAs
 	w.seal(s, w.grow(1))
-	if r := w.renew(s); r.Stamped != 2 || len(r.Kept) != 2 {
-		t.Fatalf("%+v", r)
+	if r := w.renew(s); r.Stamped != 2 || len(r.Kept) != 2 || s.RenewStatus() != (RenewStatus{Looked: w.now}) {
+		t.Fatalf("%+v, %+v", r, s.RenewStatus())
 	}
 }
 

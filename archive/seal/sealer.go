@@ -127,6 +127,7 @@ type Sealer struct {
 
 	mu         sync.Mutex
 	status     map[string]*Status
+	renewal    RenewStatus
 	newest     sighting
 	registered map[string]bool // chains known to be kept, by key
 	news       bool            // there are some since NewChains

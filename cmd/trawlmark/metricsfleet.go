@@ -36,6 +36,7 @@ type fleetCollector struct {
 	jobs, outcomes, findings, listings, lanes, due   *prometheus.Desc
 	waiting_, running, givenUp, oldest, paused       *prometheus.Desc
 	custodyWaiting, custodyOldest, stampAge, tsa, up *prometheus.Desc
+	tsaChain, renewalOK, ends, late                  *prometheus.Desc
 
 	mu      sync.Mutex
 	trouble map[string]string // part -> what it said last, so that the log has it once
@@ -62,6 +63,10 @@ func newFleetCollector(f fleet) *fleetCollector {
 		custodyOldest:  d("custody_oldest_seconds", "Age of the oldest of them."),
 		stampAge:       d("seal_stamp_age_seconds", "Age of the newest stamped checkpoint; absent before the first."),
 		tsa:            d("tsa_up", "Whether the time-stamping authority did what it was asked last by this process.", "tsa"),
+		tsaChain:       d("tsa_chain_seconds", "How long the certificates behind the authority's newest stamp of this process last; absent before the first.", "tsa"),
+		renewalOK:      d("seal_renewal_ok", "Whether all stamps that were due were renewed when this process looked last; absent before it did."),
+		ends:           d("seal_ends_seconds", "How long until the first certificates end of stamps that could not be renewed; absent when there are none."),
+		late:           d("seal_late", "Checkpoints whose stamps had ended before anybody renewed them; absent before this process looked."),
 		up:             d("part_up", "Whether the part answered this scrape.", "part"),
 	}
 }
@@ -70,7 +75,7 @@ func newFleetCollector(f fleet) *fleetCollector {
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.jobs, c.outcomes, c.findings, c.listings, c.lanes, c.due, c.waiting_, c.running, c.givenUp, c.oldest, c.paused,
-		c.custodyWaiting, c.custodyOldest, c.stampAge, c.tsa, c.up,
+		c.custodyWaiting, c.custodyOldest, c.stampAge, c.tsa, c.tsaChain, c.renewalOK, c.ends, c.late, c.up,
 	} {
 		ch <- d
 	}
@@ -193,6 +198,16 @@ func (c *fleetCollector) readCustody(ctx context.Context, g gauges) error {
 func (c *fleetCollector) readSeal(ctx context.Context, g gauges) error {
 	for _, s := range c.sealer.Status() {
 		g(c.tsa, truth(s.Since.IsZero()), s.TSA)
+		if !s.End.IsZero() {
+			g(c.tsaChain, s.End.Sub(c.now()).Seconds(), s.TSA)
+		}
+	}
+	if r := c.sealer.RenewStatus(); !r.Looked.IsZero() {
+		g(c.renewalOK, truth(r.Err == nil))
+		g(c.late, float64(r.Late))
+		if !r.Ends.IsZero() {
+			g(c.ends, r.Ends.Sub(c.now()).Seconds())
+		}
 	}
 	newest, err := c.sealer.Newest(ctx)
 	if errors.Is(err, seal.ErrNone) {

@@ -12,6 +12,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/trawlmark/trawlmark/archive"
+	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/seal"
+	"github.com/trawlmark/trawlmark/configs"
 	"github.com/trawlmark/trawlmark/crawler/render"
 	"github.com/trawlmark/trawlmark/worker"
 	"github.com/trawlmark/trawlmark/worker/lane"
@@ -90,6 +93,60 @@ func TestKeeperMetrics(t *testing.T) {
 		}
 	}
 }
+
+// How long the certificates behind stamps last, and whether they are renewed.
+func TestSealMetrics(t *testing.T) {
+	ctx := t.Context()
+	a := testApp(t, func(c *configs.Config) { c.Seal.RenewBefore = configs.Duration(3650 * 24 * time.Hour) })
+	n, err := a.openNotary(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := func() map[string]*dto.MetricFamily {
+		c := newFleetCollector(fleet{sealer: a.sealer, now: time.Now})
+		return gathered(t, collectFunc(func(ch chan<- prometheus.Metric) {
+			err := c.readSeal(ctx, func(d *prometheus.Desc, v float64, labels ...string) {
+				ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}))
+	}
+	got := seen()
+	for _, name := range []string{"trawlmark_tsa_chain_seconds", "trawlmark_seal_renewal_ok", "trawlmark_seal_ends_seconds", "trawlmark_seal_late"} {
+		if _, ok := value(got, name); ok || got[name] != nil {
+			t.Errorf("%s is told before anything is known", name)
+		}
+	}
+	if _, err := a.custody.Append(ctx, custody.Event{Type: custody.Viewed, Actor: "person:ann", Subject: custody.Subject{Case: "c-1"}}, custody.Keep{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Seal(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// Everything is due, and the authorities of the demo last no longer.
+	if _, err := n.Tend(ctx); !errors.Is(err, seal.ErrNoLonger) {
+		t.Fatal(err)
+	}
+	got = seen()
+	chain, ok1 := value(got, "trawlmark_tsa_chain_seconds", "tsa=demo-a")
+	ends, ok2 := value(got, "trawlmark_seal_ends_seconds")
+	if !ok1 || !ok2 || chain < 24*3600 || ends < 24*3600 || chain > 20*366*24*3600 {
+		t.Errorf("the chain lasts %v s (%v), stamps end in %v s (%v)", chain, ok1, ends, ok2)
+	}
+	renewed, ok1 := value(got, "trawlmark_seal_renewal_ok")
+	late, ok2 := value(got, "trawlmark_seal_late")
+	if !ok1 || !ok2 || renewed != 0 || late != 0 {
+		t.Errorf("renewal_ok %v (%v), late %v (%v)", renewed, ok1, late, ok2)
+	}
+}
+
+// collectFunc is a collector that says what it says.
+type collectFunc func(chan<- prometheus.Metric)
+
+func (c collectFunc) Collect(ch chan<- prometheus.Metric) { c(ch) }
+func (collectFunc) Describe(chan<- *prometheus.Desc)      {}
 
 // shutLanes lets nothing pass.
 type shutLanes struct{ worker.Lanes }
