@@ -49,6 +49,10 @@ func (x *elements) add(n *html.Node) {
 	}
 }
 
+// htmlSpace are the characters that part the classes of an attribute; other
+// white space of Unicode is part of a class.
+func htmlSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\f' || r == '\r' }
+
 func (x *elements) ofClass(name string) []int32 {
 	var out []int32
 	for _, g := range x.class[name] {
@@ -100,8 +104,13 @@ type selectorKey struct {
 
 // selectorKeys reads the last compound of each selector of a group: what the
 // matched element itself must have. ok is false when one of them says nothing,
-// or is written in a way that is not read here.
+// or is written in a way that is not read here: comments, what elements without
+// an attribute match too, and the selectors whose values are expressions, in
+// which quotes and commas are not CSS's.
 func selectorKeys(css string) (keys []selectorKey, ok bool) {
+	if strings.Contains(css, "/*") || strings.Contains(css, "!=") || strings.Contains(css, "#=") || strings.Contains(strings.ToLower(css), ":matches") {
+		return nil, false
+	}
 	for start, i := 0, 0; i <= len(css); {
 		if i < len(css) && css[i] != ',' {
 			i = skipSelector(css, i)
@@ -185,9 +194,11 @@ func lastCompoundKey(sel string) (selectorKey, bool) {
 	return best, best.kind != 0 && best.name != ""
 }
 
+// identEnd gives where an identifier ends. Those beyond ASCII are not read:
+// their case and white space follow other rules.
 func identEnd(s string) int {
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x80 && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+		if c := s[i]; c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			return i
 		}
 	}

@@ -30,6 +30,15 @@ func TestSelectorKeys(t *testing.T) {
 		"*[itemprop]":                "[itemprop",
 		`.a\+b`:                      "",
 		"h1, *":                      "",
+		"[data-a!=b]":                "",
+		"[ data-a ]":                 "",
+		"a:matches(it's), .b":        "",
+		"a:Matches(it's), .b":        "",
+		"[href#=it's], .b":           "",
+		"a /* ' */, .b /* ' */ i":    "",
+		".größe":                     "",
+		":root":                      "",
+		"P.b:not(.c, .d), LI":        ".b tli",
 		"":                           "",
 	} {
 		var got []string
@@ -106,4 +115,29 @@ func TestFindIsTheWalk(t *testing.T) {
 	if matched < 1000 {
 		t.Errorf("the page matched %d times only: nothing was compared", matched)
 	}
+}
+
+// FuzzFind holds that the index finds what a walk of the tree does, whatever
+// the selector.
+func FuzzFind(f *testing.F) {
+	page := "<!DOCTYPE html><html class='a\u00a0b'>" + `<body id=a><div id=b class="a b"><p class="b&#11;c" data-a=b>x<i lang=de></i></p>` +
+		`<svg viewBox="0 0 1 1"><linearGradient id=c class="a"></linearGradient></svg><p data-a="it's, c" DATA-B></p></div>` +
+		`<template><p class="a b c"></p></template><noscript><b class=c></b></noscript><a href=/x>a</a><input disabled></body></html>`
+	d := Parse("https://shop.example/", Decode([]byte(page), "text/html"))
+	for _, css := range []string{"#a", ".a.b", "p, .a:not(.b)", "[data-a!=b]", "p:matches(it's), .a", "a /*'*/, .a /*'*/ .b", ".a\u00a0b", "[href#='x'], p",
+		":root", "svg lineargradient", "[VIEWBOX]", "P", ".A", "div > p + p", `.\61`, `[data-a='it\'s, c'], i`, ":has(> p, i) p", "p:contains('x, y'), a", ":is(p, i)", "a:link", ":empty", "svg|a", "p::before", "p\r\n.b"} {
+		f.Add(css)
+	}
+	f.Fuzz(func(t *testing.T, css string) {
+		if len(css) > 200 {
+			return
+		}
+		sel, err := cascadia.Compile(css)
+		if err != nil {
+			return
+		}
+		if got, want := d.Find(css, sel), cascadia.QueryAll(d.root, sel); !slices.Equal(got, want) {
+			t.Errorf("%q: %d elements, the walk finds %d", css, len(got), len(want))
+		}
+	})
 }
