@@ -2,7 +2,8 @@
 //
 // Invariants:
 //   - A capture is first whole on disk (the spool), then stored: storage that
-//     fails is tried again from there, and the page is not fetched again.
+//     fails is tried again from there, and the page is not fetched again. What
+//     can never be stored is put aside there, and kept.
 //   - Every object is written once, locked from its first moment.
 //   - The order is objects, manifest, custody event, catalogue row. Stopping
 //     anywhere and storing again ends in the same objects and one event.

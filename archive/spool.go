@@ -38,6 +38,8 @@ type Pending struct {
 	dir  string // its folder; "" of a pack
 	path string // its pack; "" of a folder
 	size int64  // on disk
+	// sound: it was read through since it lies there, and nothing was damaged.
+	sound bool
 }
 
 // spooled is one file of a pending capture.
@@ -81,6 +83,9 @@ func (s *spool) sweep() error {
 	}
 	var used int64
 	for _, n := range names {
+		if n.Name() == RefusedDir {
+			continue
+		}
 		path := filepath.Join(s.dir, n.Name())
 		if strings.HasSuffix(n.Name(), unfinished) {
 			if err := os.RemoveAll(path); err != nil {
@@ -223,7 +228,7 @@ func (s *spool) list() ([]*Pending, error) {
 	var all []*Pending
 	var errs []error
 	for _, n := range names {
-		if strings.HasSuffix(n.Name(), unfinished) {
+		if strings.HasSuffix(n.Name(), unfinished) || n.Name() == RefusedDir {
 			continue
 		}
 		path := filepath.Join(s.dir, n.Name())

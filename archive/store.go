@@ -24,7 +24,13 @@ const uploads = 4
 // custody event and the catalogue row. It may be called again after any
 // failure, by any process that has the spool folder: what is there already is
 // recognised by its digest. Discard removes the spooled copy afterwards.
+// ErrUnstorable: trying again is no use.
 func (a *Archive) Store(ctx context.Context, p *Pending) (Receipt, error) {
+	r, err := a.store(ctx, p)
+	return r, a.lasting(ctx, p, err)
+}
+
+func (a *Archive) store(ctx context.Context, p *Pending) (Receipt, error) {
 	if err := a.secure(ctx, p); err != nil {
 		return Receipt{}, err
 	}
@@ -50,7 +56,7 @@ func (a *Archive) Store(ctx context.Context, p *Pending) (Receipt, error) {
 	}
 	doc, err := m.Marshal()
 	if err != nil {
-		return Receipt{}, err
+		return Receipt{}, fmt.Errorf("%w: %w", errDraft, err)
 	}
 	info, err := a.putOnce(ctx, vault.Put{
 		Key: vault.ManifestKey(p.ID), MediaType: "application/json", Body: capture.Bytes(doc),
@@ -161,13 +167,13 @@ func (a *Archive) manifest(p *Pending, objects []catalog.Artifact) (*manifest.Ma
 	}
 	m, err := manifest.Parse(draft)
 	if err != nil {
-		return nil, fmt.Errorf("the draft manifest of capture %s is damaged: %w", p.ID, err)
+		return nil, fmt.Errorf("%w: that of capture %s is damaged: %w", errDraft, p.ID, err)
 	}
 	for i := range m.Artifacts {
 		f := &m.Artifacts[i]
 		at := slices.IndexFunc(objects, func(o catalog.Artifact) bool { return o.Role == f.Role && int64(o.Tile) == f.Tile })
 		if at < 0 {
-			return nil, fmt.Errorf("the draft manifest of capture %s names a %s that is not in the spool", p.ID, f.Role)
+			return nil, fmt.Errorf("%w: that of capture %s names a %s that is not in the spool", errDraft, p.ID, f.Role)
 		}
 		f.Key, f.Version = objects[at].Key, objects[at].Version
 	}
