@@ -117,6 +117,10 @@ func (k *keeper) keep(ctx context.Context, p *archive.Pending, d Done) {
 	// The evidence is stored even when the job has moved on: only the keeper's
 	// own end stops that.
 	receipt, err := k.tryUntil(kctx, p)
+	if errors.Is(err, archive.ErrUnstorable) {
+		k.refuse(kctx, p, d, err)
+		return
+	}
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			k.v.log.ErrorContext(kctx, "a capture that waited for storage is gone from the spool", "error", err)
@@ -131,11 +135,11 @@ func (k *keeper) keep(ctx context.Context, p *archive.Pending, d Done) {
 
 // tryUntil stores with growing pauses until it works or ctx ends.
 func (k *keeper) tryUntil(ctx context.Context, p *archive.Pending) (r archive.Receipt, err error) {
-	var gone error // files that somebody took away do not come back
+	var last error // files that somebody took away do not come back, nor do damaged bytes
 	told := false
 	err = again(ctx, func() (err error) {
-		if r, err = k.tryOnce(ctx, p); errors.Is(err, fs.ErrNotExist) {
-			gone, err = err, nil
+		if r, err = k.tryOnce(ctx, p); errors.Is(err, fs.ErrNotExist) || errors.Is(err, archive.ErrUnstorable) {
+			last, err = err, nil
 		}
 		if err != nil && !told && ctx.Err() == nil {
 			told = true
@@ -143,7 +147,7 @@ func (k *keeper) tryUntil(ctx context.Context, p *archive.Pending) (r archive.Re
 		}
 		return err
 	})
-	return r, errors.Join(gone, err)
+	return r, errors.Join(last, err)
 }
 
 // tryOnce stores in its turn, so that a storage that is slow is not asked for
@@ -202,6 +206,36 @@ func (k *keeper) finish(ctx context.Context, p *archive.Pending, d Done, r archi
 	return k.v.archive.Discard(p)
 }
 
+// refuse puts a capture aside that can never be stored, and has its job tried
+// again within its budget: the page is visited once more, or somebody looks at
+// it. The ledger is told first: stopped between the two, it is refused again by
+// the next start, and its job has moved on.
+func (k *keeper) refuse(ctx context.Context, p *archive.Pending, d Done, why error) {
+	k.v.log.ErrorContext(ctx, "a capture can never be stored; it is put aside in the spool, and its job tried again", "error", why)
+	err := again(ctx, func() error {
+		_, err := k.v.ledger.Retry(context.WithoutCancel(ctx), d.Fence, ledger.Failure{
+			Class: ledger.Internal, Outcome: capture.StorageFailed,
+			Text: fmt.Sprintf("capture %s was put aside in the spool of %s: %v", p.ID, k.v.cfg.Name, why),
+		})
+		if errors.Is(err, ledger.ErrStale) || errors.Is(err, ledger.ErrNotFound) {
+			err = nil // it has moved on
+		}
+		return err
+	})
+	if err == nil {
+		err = again(ctx, func() error {
+			err := k.v.archive.Refuse(p, why.Error())
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // somebody was faster
+			}
+			return err
+		})
+	}
+	if err != nil {
+		k.v.log.WarnContext(ctx, "a capture that can never be stored is put aside by the next start", "error", err)
+	}
+}
+
 func (k *keeper) tell(ctx context.Context, d Done) error {
 	if d.Failure != nil {
 		f := *d.Failure
@@ -214,8 +248,8 @@ func (k *keeper) tell(ctx context.Context, d Done) error {
 }
 
 // Recover takes up what an earlier process of this spool left: each capture is
-// stored, and its job finished if it still waits for it.
-func (v *Visitor) Recover(ctx context.Context) (int, error) {
+// stored, and its job finished if it still waits for it. n is how many.
+func (v *Visitor) Recover(ctx context.Context) (n int, err error) {
 	waiting, err := v.archive.Waiting()
 	if err != nil {
 		v.log.Error("part of the spool cannot be read", "error", err)
@@ -223,11 +257,18 @@ func (v *Visitor) Recover(ctx context.Context) (int, error) {
 	for _, p := range waiting {
 		var d Done
 		if err := json.Unmarshal(p.Note, &d); err != nil {
-			return 0, fmt.Errorf("the spooled capture %s has no readable note: %w", p.ID, err)
+			// Whose job it was is not known any more; that is planned again when
+			// its lease ends.
+			v.log.Error("a spooled capture has no readable note; it is put aside in the spool", "capture", p.ID.String(), "error", err)
+			if err := v.archive.Refuse(p, fmt.Sprintf("it has no readable note: %v", err)); err != nil {
+				return 0, fmt.Errorf("the spooled capture %s could not be put aside: %w", p.ID, err)
+			}
+			continue
 		}
+		n++
 		v.kept.adopt(ctx, p, d, func() {})
 	}
-	return len(waiting), nil
+	return n, nil
 }
 
 // Settle waits until everything that was seen so far is stored and told, or

@@ -1,12 +1,14 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -123,4 +125,92 @@ func TestAFullDiskPutsVisitsOff(t *testing.T) {
 	if w.captures() != 2 || w.crawl.count() != 2 {
 		t.Errorf("%d captures of %d visits", w.captures(), w.crawl.count())
 	}
+}
+
+// A capture whose bytes are damaged on the disk is put aside, kept, and its job
+// tried again; a second one ends in quarantine, where a person sees it.
+func TestACaptureThatCanNeverBeStoredIsPutAside(t *testing.T) {
+	w := newWorld(t)
+	v := w.visitor()
+	tk := w.ticket(item(1))
+	for attempt := 1; attempt <= 2; attempt++ {
+		w.storage(func() error { return vault.ErrUnavailable })
+		if err := v.Handle(t.Context(), tk); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range w.waiting() {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[len(b)/8] ^= 1
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.storage(nil)
+		if err := v.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		j := w.job(tk.Job)
+		want := ledger.Planned
+		if attempt == 2 {
+			want = ledger.Quarantined
+		}
+		if j.State != want || j.Attempts[ledger.Internal] != attempt || !strings.Contains(j.Error, "put aside") {
+			t.Fatalf("attempt %d: the job is %s after %v: %s", attempt, j.State, j.Attempts, j.Error)
+		}
+		if n, err := archive.CountRefused(w.spool); err != nil || n != attempt || len(w.waiting()) != 0 || w.captures() != 0 {
+			t.Errorf("attempt %d: %d are aside, %v wait, %d are stored, %v", attempt, n, w.waiting(), w.captures(), err)
+		}
+		if attempt == 1 {
+			w.until("the job to be ready again", func() bool { return !w.job(tk.Job).ReadyAt.After(w.ledger.Now()) })
+			tk = w.dispatch(tk.Job)
+		}
+	}
+	if w.crawl.count() != 2 {
+		t.Errorf("%d visits, want 2", w.crawl.count())
+	}
+}
+
+// A restart finds it again when it was stopped before it put it aside, and what
+// nobody can tell the job of keeps no worker from starting.
+func TestAStartPutsAsideWhatCanNeverBeStored(t *testing.T) {
+	w := newWorld(t)
+	v := w.visitor()
+	w.storage(func() error { return vault.ErrUnavailable })
+	tk := w.ticket(item(1))
+	if err := v.Handle(t.Context(), tk); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	v.Drain(ended)
+	// The note is JSON, and not what a worker writes.
+	path := w.waiting()[0]
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.LastIndex(b, []byte(`"note":{`))
+	copy(b[at:], `"note":[`)
+	end := at + bytes.Index(b[at:], []byte(`,"draft"`))
+	b[end-1] = ']'
+	inner := b[at+len(`"note":[`) : end-1]
+	copy(inner, bytes.Repeat([]byte(" "), len(inner)))
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.storage(nil)
+	if n, err := w.visitor().Recover(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d captures were taken up, %v", n, err)
+	}
+	if n, err := archive.CountRefused(w.spool); err != nil || n != 1 || len(w.waiting()) != 0 {
+		t.Errorf("%d are aside, %v wait, %v", n, w.waiting(), err)
+	}
+}
+
+// waiting names the captures that wait on disk, whole.
+func (w *world) waiting() []string {
+	return slices.DeleteFunc(w.spooled(), func(path string) bool { return filepath.Base(path) == archive.RefusedDir })
 }

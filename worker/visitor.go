@@ -72,6 +72,8 @@ type Archive interface {
 	Prepare(ctx context.Context, c *capture.Capture, d archive.Description, note json.RawMessage) (*archive.Pending, error)
 	Store(ctx context.Context, p *archive.Pending) (archive.Receipt, error)
 	Discard(p *archive.Pending) error
+	// Refuse puts aside what Store says can never be stored.
+	Refuse(p *archive.Pending, why string) error
 	Waiting() ([]*archive.Pending, error)
 	Extend(ctx context.Context, id capture.ID, until time.Time, actor, reason string) error
 }

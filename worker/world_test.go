@@ -102,7 +102,8 @@ func newWorld(t *testing.T) *world {
 func (w *world) open(db *sqldb.DB) {
 	var err error
 	w.ledger, err = ledger.Open(w.t.Context(), db, w.ids, time.Now, ledger.Config{DispatchLease: 300 * time.Millisecond, Budgets: map[ledger.Class]ledger.Budget{
-		ledger.Server: {Attempts: 2, Then: ledger.Failed, Backoff: time.Millisecond},
+		ledger.Server:   {Attempts: 2, Then: ledger.Failed, Backoff: time.Millisecond},
+		ledger.Internal: {Attempts: 2, Then: ledger.Quarantined, Backoff: time.Millisecond},
 	}})
 	if err != nil {
 		w.t.Fatal(err)
