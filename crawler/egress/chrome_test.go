@@ -60,7 +60,9 @@ func TestChromeLeavesOnlyThroughTheProxy(t *testing.T) {
 	})
 	mux.HandleFunc("/ok", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
 	mux.Handle("/ws", websocket.Handler(func(c *websocket.Conn) { io.Copy(c, c) }))
-	mux.HandleFunc("/in", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+in.addr.String(), 302) })
+	mux.HandleFunc("/in", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+in.addr.String(), http.StatusFound)
+	})
 	mux.HandleFunc("/hold", func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-done:

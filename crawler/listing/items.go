@@ -140,17 +140,6 @@ func propertyValue(n *html.Node) string {
 	return Text(n)
 }
 
-func (it *item) is(names ...string) bool {
-	for _, k := range it.kinds {
-		for _, n := range names {
-			if localName(k) == n {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 func (it *item) isProduct() bool {
 	for _, k := range it.kinds {
 		if productTypes[localName(k)] {

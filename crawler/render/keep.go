@@ -15,7 +15,6 @@ const spoolAbove = 512 << 10
 // a folder for them.
 type keeper struct {
 	dir  string
-	n    int
 	errs []error
 }
 

@@ -61,7 +61,7 @@ func printIn(ctx context.Context, ch *chrome, html string) ([]byte, error) {
 	defer func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), disposeTimeout)
 		defer cancel()
-		if _, err := call(end, b, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: bc.BrowserContextID}); err != nil {
+		if _, err := call(end, b, target.DisposeBrowserContext, target.DisposeBrowserContextParams(bc)); err != nil {
 			ch.sick.Store(true)
 		}
 	}()

@@ -96,6 +96,4 @@ func (k scriptSet) mixed() bool {
 	return n > 1
 }
 
-func (k scriptSet) latinOnly() bool { return k.latin && !k.mixed() }
-
 func (k scriptSet) foreign() bool { return !k.latin && (k.greek || k.cyrillic || k.other) }
