@@ -26,7 +26,7 @@ type watchFlags struct {
 
 func (x *watchFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&x.brand, "brand", "", "brand profile, a YAML file (docs/brands.md)")
-	f.StringSliceVar(&x.w.Sites, "site", nil, "site to search, by the name of its file; repeat for several (`trawlmark site list`)")
+	f.StringSliceVar(&x.w.Sites, "site", nil, `site to search, by the name of its file; repeat for several ("trawlmark site list")`)
 	f.StringArrayVar(&x.w.Terms, "term", nil, "what to search for; repeat for several")
 	f.StringArrayVar(&x.w.Seeds, "seed", nil, "URL to begin at besides the searches; repeat for several")
 	f.StringVar(&x.w.Schedule.Cron, "cron", "", `when: five cron fields or @daily, @hourly; empty: only by "watch run"`)

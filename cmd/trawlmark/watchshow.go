@@ -158,7 +158,11 @@ changes at once, also for a run under way; its limits hold from the next run on.
 				if g.json {
 					return printJSON(g.s.out, w)
 				}
-				printWatch(g.s.out, w, nil)
+				fires, err := l.Fires(c.Context(), w.ID, 5)
+				if err != nil {
+					return err
+				}
+				printWatch(g.s.out, w, fires)
 				return nil
 			})
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,9 +197,24 @@ func laneCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "lane", Short: "Look at the lanes, stop one, let it go on, lift a penalty"}
 	c.AddCommand(laneList(g),
 		laneAct(g, "pause", "paused", "Stop a lane: no worker asks its sites anything until resume", (*ledger.Ledger).PauseLane),
-		laneAct(g, "resume", "resumed", "End a pause", (*ledger.Ledger).ResumeLane),
-		laneAct(g, "lift", "lifted", "Lift the penalty of a lane before its time: the site asked for it, so know better", (*ledger.Ledger).OpenLane))
+		laneAct(g, "resume", "resumed", "End a pause", known((*ledger.Ledger).ResumeLane)),
+		laneAct(g, "lift", "lifted", "Lift the penalty of a lane before its time, for who knows better than what the site asked", known((*ledger.Ledger).OpenLane)))
 	return c
+}
+
+// known is an act on lanes that were ever closed or paused: there is nothing to
+// end of another one, and its name is mistyped.
+func known(act func(*ledger.Ledger, context.Context, string, string) error) func(*ledger.Ledger, context.Context, string, string) error {
+	return func(l *ledger.Ledger, ctx context.Context, lane, by string) error {
+		all, err := l.Lanes(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(all, func(x ledger.Lane) bool { return x.Name == lane }) {
+			return fmt.Errorf("lane %q was never closed or paused (`trawlmark lane list`): %w", lane, ledger.ErrNotFound)
+		}
+		return act(l, ctx, lane, by)
+	}
 }
 
 func laneList(g *globals) *cobra.Command {
