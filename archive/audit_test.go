@@ -91,10 +91,16 @@ func TestAnAuditFindsEveryDifference(t *testing.T) {
 		about  string         // in the key of one of them
 	}{
 		"a file is deleted": {func(t *testing.T, m *museum) { m.destroy(t, key(m.other, capture.RoleFullPage, 1)) }, false, []archive.What{archive.Missing}, "fullpage-001.png"},
-		"a shared file is deleted": {func(t *testing.T, m *museum) { m.destroy(t, key(m.first, capture.RoleFullPage, 1)) }, false,
-			[]archive.What{archive.Missing, archive.Missing}, "fullpage-001.png"},
-		"the WARC that another refers to is deleted": {func(t *testing.T, m *museum) { m.destroy(t, vault.WARCKey(m.first.ID)) }, false,
-			[]archive.What{archive.Missing, archive.Missing}, "capture.warc.gz"},
+		"a shared file is deleted": {
+			func(t *testing.T, m *museum) { m.destroy(t, key(m.first, capture.RoleFullPage, 1)) }, false,
+			[]archive.What{archive.Missing, archive.Missing},
+			"fullpage-001.png",
+		},
+		"the WARC that another refers to is deleted": {
+			func(t *testing.T, m *museum) { m.destroy(t, vault.WARCKey(m.first.ID)) }, false,
+			[]archive.What{archive.Missing, archive.Missing},
+			"capture.warc.gz",
+		},
 		"a manifest is deleted": {func(t *testing.T, m *museum) { m.destroy(t, vault.ManifestKey(m.other.ID)) }, false, []archive.What{archive.Missing}, "manifest.json"},
 		"a folder is deleted": {func(t *testing.T, m *museum) {
 			for info := range m.vault.List(t.Context(), vault.CaptureFolder(m.other.ID), "") {
@@ -109,13 +115,22 @@ func TestAnAuditFindsEveryDifference(t *testing.T) {
 			m.vault.Corrupt(vault.WARCKey(m.other.ID), func(b []byte) []byte { return b[1:] })
 		}, true, []archive.What{archive.WrongSize}, "capture.warc.gz"},
 		"a manifest flips a bit": {func(t *testing.T, m *museum) { m.vault.Corrupt(vault.ManifestKey(m.other.ID), flip) }, false, []archive.What{archive.WrongBytes}, "manifest.json"},
-		"a file that no manifest names": {func(t *testing.T, m *museum) { m.plant(t, vault.CaptureKey(m.other.ID, "planted.html")) }, false,
-			[]archive.What{archive.NotInManifest}, "planted.html"},
+		"a file that no manifest names": {
+			func(t *testing.T, m *museum) { m.plant(t, vault.CaptureKey(m.other.ID, "planted.html")) }, false,
+			[]archive.What{archive.NotInManifest},
+			"planted.html",
+		},
 		"a strange key": {func(t *testing.T, m *museum) { m.plant(t, "captures/notes.txt") }, false, []archive.What{archive.NotInManifest}, "notes.txt"},
-		"a shared object that nobody needs": {func(t *testing.T, m *museum) { m.plant(t, vault.SharedKey(capture.Sum([]byte("planted")), "dom.html")) }, false,
-			[]archive.What{archive.NotInManifest}, "dom.html"},
-		"a capture whose storing never ended": {func(t *testing.T, m *museum) { m.plant(t, vault.CaptureKey(m.ids.New(), "page.html")) }, false,
-			[]archive.What{archive.NotInManifest}, "page.html"},
+		"a shared object that nobody needs": {
+			func(t *testing.T, m *museum) { m.plant(t, vault.SharedKey(capture.Sum([]byte("planted")), "dom.html")) }, false,
+			[]archive.What{archive.NotInManifest},
+			"dom.html",
+		},
+		"a capture whose storing never ended": {
+			func(t *testing.T, m *museum) { m.plant(t, vault.CaptureKey(m.ids.New(), "page.html")) }, false,
+			[]archive.What{archive.NotInManifest},
+			"page.html",
+		},
 		"the lock is too short": {func(t *testing.T, m *museum) {
 			e := m.other.Entry
 			e.RetainUntil = e.RetainUntil.AddDate(1, 0, 0)
@@ -125,8 +140,11 @@ func TestAnAuditFindsEveryDifference(t *testing.T) {
 			m.must(t, m.open(t).Hold(t.Context(), m.other.ID, true, "person:ann", "x"))
 			m.must(t, m.vault.Hold(t.Context(), vault.WARCKey(m.other.ID), "", false))
 		}, false, []archive.What{archive.NoHold}, "capture.warc.gz"},
-		"the catalogue lost a capture": {func(t *testing.T, m *museum) { m.exec(t, `DELETE FROM capture WHERE id = $1`, m.other.ID.String()) }, false,
-			[]archive.What{archive.NotInCatalogue, archive.NotInManifest}, ""},
+		"the catalogue lost a capture": {
+			func(t *testing.T, m *museum) { m.exec(t, `DELETE FROM capture WHERE id = $1`, m.other.ID.String()) }, false,
+			[]archive.What{archive.NotInCatalogue, archive.NotInManifest},
+			"",
+		},
 		"the catalogue has another digest": {func(t *testing.T, m *museum) {
 			m.exec(t, `UPDATE capture SET manifest_sha256 = $1 WHERE id = $2`, capture.Sum(nil).String(), m.other.ID.String())
 		}, false, []archive.What{archive.WrongBytes, archive.Differs}, "manifest.json"},
@@ -136,16 +154,28 @@ func TestAnAuditFindsEveryDifference(t *testing.T) {
 		"the catalogue has a file too many": {func(t *testing.T, m *museum) {
 			m.exec(t, `UPDATE artifact SET object_key = 'elsewhere' WHERE role = 'warc' AND capture = $1`, m.other.ID.String())
 		}, false, []archive.What{archive.Differs, archive.Differs}, "elsewhere"},
-		"the catalogue says expired": {func(t *testing.T, m *museum) { m.must(t, m.catalog.Forget(t.Context(), m.other.ID, catalog.Expired)) }, false,
-			[]archive.What{archive.NotInLog, archive.NotErased, archive.NotErased, archive.NotErased, archive.NotInManifest}, ""},
-		"something of an erased capture is there": {func(t *testing.T, m *museum) { m.plant(t, vault.CaptureKey(m.expired.ID, "viewport.png")) }, false,
-			[]archive.What{archive.NotErased}, "viewport.png"},
-		"the event is deleted": {func(t *testing.T, m *museum) { m.destroy(t, vault.CustodyEventKey(m.other.ID)) }, false,
-			[]archive.What{archive.NotInLog, archive.BadLog}, ""},
-		"the event is cut": {func(t *testing.T, m *museum) {
-			m.vault.Corrupt(vault.CustodyEventKey(m.other.ID), func(b []byte) []byte { return b[1:] })
-		}, false,
-			[]archive.What{archive.NotInLog, archive.BadLog}, ""},
+		"the catalogue says expired": {
+			func(t *testing.T, m *museum) { m.must(t, m.catalog.Forget(t.Context(), m.other.ID, catalog.Expired)) }, false,
+			[]archive.What{archive.NotInLog, archive.NotErased, archive.NotErased, archive.NotErased, archive.NotInManifest},
+			"",
+		},
+		"something of an erased capture is there": {
+			func(t *testing.T, m *museum) { m.plant(t, vault.CaptureKey(m.expired.ID, "viewport.png")) }, false,
+			[]archive.What{archive.NotErased},
+			"viewport.png",
+		},
+		"the event is deleted": {
+			func(t *testing.T, m *museum) { m.destroy(t, vault.CustodyEventKey(m.other.ID)) }, false,
+			[]archive.What{archive.NotInLog, archive.BadLog},
+			"",
+		},
+		"the event is cut": {
+			func(t *testing.T, m *museum) {
+				m.vault.Corrupt(vault.CustodyEventKey(m.other.ID), func(b []byte) []byte { return b[1:] })
+			}, false,
+			[]archive.What{archive.NotInLog, archive.BadLog},
+			"",
+		},
 		"vault and catalogue lost a capture": {func(t *testing.T, m *museum) {
 			for info := range m.vault.List(t.Context(), vault.CaptureFolder(m.other.ID), "") {
 				m.destroy(t, info.Key)

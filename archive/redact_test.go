@@ -99,8 +99,11 @@ var hideAll = archive.Redaction{
 	Reason: "names of third parties",
 	Boxes:  []archive.Box{{X: 8, Y: 8, W: 30, H: 30, Why: "a buyer"}, {Tile: 2, X: 10, Y: 10, W: 20, H: 20}},
 	Remove: []archive.Removal{
-		{Kind: "text", What: "Jürgen Müller", Why: "a buyer"}, {Kind: "selector", What: "#phone"},
-		{Kind: "url", What: "https://track.example/*"}, {Kind: "header", What: "set-cookie"}, {Kind: "header", What: "cookie"},
+		{Kind: "text", What: "Jürgen Müller", Why: "a buyer"},
+		{Kind: "selector", What: "#phone"},
+		{Kind: "url", What: "https://track.example/*"},
+		{Kind: "header", What: "set-cookie"},
+		{Kind: "header", What: "cookie"},
 	},
 }
 

@@ -214,8 +214,10 @@ func (c *Config) validateConnections() error {
 		tls       bool
 		tlsKey    string
 	}{
-		{"redis.ca_file", r.CAFile, r.TLS, "redis.tls"}, {"redis.cert_file", r.CertFile, r.TLS, "redis.tls"},
-		{"redis.key_file", r.KeyFile, r.TLS, "redis.tls"}, {"redis.server_name", r.ServerName, r.TLS, "redis.tls"},
+		{"redis.ca_file", r.CAFile, r.TLS, "redis.tls"},
+		{"redis.cert_file", r.CertFile, r.TLS, "redis.tls"},
+		{"redis.key_file", r.KeyFile, r.TLS, "redis.tls"},
+		{"redis.server_name", r.ServerName, r.TLS, "redis.tls"},
 		{"storage.ca_file", c.Storage.CAFile, c.Storage.TLS, "storage.tls"},
 	} {
 		switch {

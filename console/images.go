@@ -57,8 +57,10 @@ func picturesOf(id capture.ID, arts []catalog.Artifact) []picture {
 	for _, role := range pictureRoles {
 		for _, a := range arts {
 			if a.Role == role && pictureTypes[a.MediaType] != "" {
-				out = append(out, picture{a.Role, a.Tile, a.Width, a.Height,
-					"/captures/" + id.String() + "/image/" + a.Role + "/" + strconv.Itoa(a.Tile), a.SHA256})
+				out = append(out, picture{
+					a.Role, a.Tile, a.Width, a.Height,
+					"/captures/" + id.String() + "/image/" + a.Role + "/" + strconv.Itoa(a.Tile), a.SHA256,
+				})
 			}
 		}
 	}

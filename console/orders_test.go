@@ -35,6 +35,7 @@ func (d *desk) Ordered(_ context.Context, id capture.ID) (PackageOrder, error) {
 	}
 	return PackageOrder{}, ledger.ErrNotFound
 }
+
 func (d *desk) Fetch(_ context.Context, _ capture.ID, to io.Writer) (capture.Digest, error) {
 	if d.fault != nil {
 		return capture.Digest{}, d.fault

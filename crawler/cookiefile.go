@@ -41,8 +41,10 @@ func netscapeCookies(doc string) ([]loginCookie, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d: the fifth field is not a time in seconds since 1970", n)
 		}
-		c := loginCookie{domain: f[0], hostOnly: !strings.EqualFold(f[1], "TRUE"), path: f[2], secure: strings.EqualFold(f[3], "TRUE"),
-			expires: instant(seconds), name: f[5], value: f[6], httpOnly: httpOnly}
+		c := loginCookie{
+			domain: f[0], hostOnly: !strings.EqualFold(f[1], "TRUE"), path: f[2], secure: strings.EqualFold(f[3], "TRUE"),
+			expires: instant(seconds), name: f[5], value: f[6], httpOnly: httpOnly,
+		}
 		out = append(out, c.normal())
 	}
 	return out, nil

@@ -156,8 +156,11 @@ func (m *market) check(t *testing.T, l markettest.Listing, res *crawler.Result, 
 		field listing.FieldName
 		want  string
 	}{
-		{listing.Title, l.Expect.Title}, {listing.Price, l.Expect.Price}, {listing.Currency, l.Expect.Currency},
-		{listing.SellerName, l.Expect.Seller}, {listing.ItemID, l.Expect.ItemID},
+		{listing.Title, l.Expect.Title},
+		{listing.Price, l.Expect.Price},
+		{listing.Currency, l.Expect.Currency},
+		{listing.SellerName, l.Expect.Seller},
+		{listing.ItemID, l.Expect.ItemID},
 	} {
 		if v := got.Text(f.field); !same(f.field, v, f.want) {
 			t.Errorf("%s (%s, %s): %s is %q, want %q (%s)", l.Key, l.Page, l.Lang, f.field, v, f.want, got.Fields[f.field].Source)

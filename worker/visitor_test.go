@@ -77,8 +77,10 @@ func TestSearchPagesPlanTheirListings(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.crawl.links = []site.Link{
-		{URL: itemURL, Kind: site.KindListing, Position: 1}, {URL: itemURL + "?ref=again", Kind: site.KindListing, Position: 2},
-		{URL: searchURL + "&page=2", Kind: site.KindNext}, {URL: "http://market.demo.test/shop/x", Kind: site.KindSeller},
+		{URL: itemURL, Kind: site.KindListing, Position: 1},
+		{URL: itemURL + "?ref=again", Kind: site.KindListing, Position: 2},
+		{URL: searchURL + "&page=2", Kind: site.KindNext},
+		{URL: "http://market.demo.test/shop/x", Kind: site.KindSeller},
 	}
 	seeds := []ledger.Work{{Kind: ledger.Visit, URL: searchURL, Lane: "demomarket", Site: "demomarket", PageKind: "search", Canonical: searchURL}}
 	if _, err := w.ledger.Fire(t.Context(), watch.ID, w.ledger.Now(), seeds); err != nil {
@@ -188,7 +190,8 @@ func TestAWatchThatMakesNoSenseIsRefusedInASentence(t *testing.T) {
 		{`the pattern "products" must begin with / or *`, ledger.Watch{Seeds: []string{"https://shop.example/"}, Rules: ledger.Rules{Include: []string{"products"}}}},
 		{`"https://shop.example" is not a host name`, ledger.Watch{Seeds: []string{"https://shop.example/"}, Rules: ledger.Rules{Hosts: []string{"https://shop.example"}}}},
 		{"begins at https://shop.example/bags, which its own rules leave out: excluded by /bags", ledger.Watch{
-			Seeds: []string{"https://shop.example/bags"}, Rules: ledger.Rules{Exclude: []string{"/bags"}}}},
+			Seeds: []string{"https://shop.example/bags"}, Rules: ledger.Rules{Exclude: []string{"/bags"}},
+		}},
 		{"the host is not one of the watch", ledger.Watch{Seeds: []string{"https://shop.example/"}, Rules: ledger.Rules{Hosts: []string{"www.shop.example"}}}},
 		{"brand profile", ledger.Watch{Seeds: []string{"https://shop.example/"}, Brand: []byte(`{"nmae": "x"}`)}},
 		{"depth", ledger.Watch{Seeds: []string{"https://shop.example/"}, Depth: -1}},

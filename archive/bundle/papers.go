@@ -182,7 +182,8 @@ func compared(c Capture) []otherView {
 func changes(a, b Other) []string {
 	var all []string
 	for _, f := range []struct{ name, old, new string }{
-		{"outcome", string(a.Outcome), string(b.Outcome)}, {"title", a.Reading.Title, b.Reading.Title},
+		{"outcome", string(a.Outcome), string(b.Outcome)},
+		{"title", a.Reading.Title, b.Reading.Title},
 		{"price", a.Reading.Price + " " + a.Reading.Currency, b.Reading.Price + " " + b.Reading.Currency},
 		{"seller", a.Reading.Seller, b.Reading.Seller},
 	} {

@@ -57,7 +57,8 @@ func planOriginal(c Capture, m *manifest.Manifest) ([]file, error) {
 	}
 	dir := sealName(c.ID, dirOriginal)
 	files := []file{
-		{name: dir + fileCaptured, src: inMemory(o.Event.Doc)}, {name: dir + fileProof, src: inMemory(o.Event.Proof)},
+		{name: dir + fileCaptured, src: inMemory(o.Event.Doc)},
+		{name: dir + fileProof, src: inMemory(o.Event.Proof)},
 		{name: dir + fileCheck, src: inMemory(p.Checkpoint)},
 	}
 	if o.Manifest != nil {

@@ -229,12 +229,16 @@ func (m *mass) searches() []search {
 		{"newest", func(int) Query { return Query{} }, func(Query, Entry) bool { return true }},
 		{"site", func(i int) Query { return Query{Site: site(i)} }, func(q Query, e Entry) bool { return e.Site == q.Site }},
 		{"a site that is not there", func(int) Query { return Query{Site: "nowhere"} }, func(Query, Entry) bool { return false }},
-		{"item", func(i int) Query { return Query{Site: site(i % 5), ItemID: strconv.Itoa(100_000_000 + i)} },
-			func(q Query, e Entry) bool { return e.ItemID == q.ItemID && e.Site == q.Site }},
+		{
+			"item", func(i int) Query { return Query{Site: site(i % 5), ItemID: strconv.Itoa(100_000_000 + i)} },
+			func(q Query, e Entry) bool { return e.ItemID == q.ItemID && e.Site == q.Site },
+		},
 		{"watch", func(i int) Query { return Query{Watch: fmt.Sprintf("watch-%d", i)} }, func(q Query, e Entry) bool { return e.Watch == q.Watch }},
 		{"a rare outcome", func(int) Query { return Query{Outcome: capture.RenderCrash} }, func(q Query, e Entry) bool { return e.Outcome == q.Outcome }},
-		{"site and outcome", func(i int) Query { return Query{Site: site(i), Outcome: capture.Removed} },
-			func(q Query, e Entry) bool { return e.Site == q.Site && e.Outcome == q.Outcome }},
+		{
+			"site and outcome", func(i int) Query { return Query{Site: site(i), Outcome: capture.Removed} },
+			func(q Query, e Entry) bool { return e.Site == q.Site && e.Outcome == q.Outcome },
+		},
 		{"held", func(int) Query { return Query{Held: true} }, func(_ Query, e Entry) bool { return e.Held }},
 		{"case", func(i int) Query { return Query{Case: m.cases[i%len(m.cases)]} }, func(Query, Entry) bool { return true }},
 		{"days long ago", func(i int) Query {
@@ -248,10 +252,14 @@ func (m *mass) searches() []search {
 		{"the beginning of a word, many fit", func(i int) Query { return Query{Text: []string{"brand*", "se*", "wa*"}[i%3]} }, word},
 		{"the beginning of a word, few fit", func(i int) Query { return Query{Text: fmt.Sprintf("seller%d*", 1000+i)} }, word},
 		{"a word and the beginning of one", func(i int) Query { return Query{Text: m.goods[i%4] + " brand*"} }, word},
-		{"a word on a site", func(i int) Query { return Query{Site: site(i), Text: m.goods[i%8]} },
-			func(q Query, e Entry) bool { return e.Site == q.Site && word(q, e) }},
-		{"a word of a watch", func(i int) Query { return Query{Watch: fmt.Sprintf("watch-%d", i), Text: m.goods[i%8]} },
-			func(q Query, e Entry) bool { return e.Watch == q.Watch && word(q, e) }},
+		{
+			"a word on a site", func(i int) Query { return Query{Site: site(i), Text: m.goods[i%8]} },
+			func(q Query, e Entry) bool { return e.Site == q.Site && word(q, e) },
+		},
+		{
+			"a word of a watch", func(i int) Query { return Query{Watch: fmt.Sprintf("watch-%d", i), Text: m.goods[i%8]} },
+			func(q Query, e Entry) bool { return e.Watch == q.Watch && word(q, e) },
+		},
 	}
 }
 

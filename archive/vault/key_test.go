@@ -19,8 +19,10 @@ func TestCheckKey(t *testing.T) {
 			t.Errorf("CheckKey(%.40q): %v", key, err)
 		}
 	}
-	for _, key := range []string{"", "/a", "a/", "a//b", ".", "a/../b", "a/.", seg + "s", strings.Repeat("a/", 512) + "a",
-		"a\xff", "a\x00", "a\nb", "a\u0085", "a\u007f", `a\b`, "a\ufffe", ".sgwtmp/x"} {
+	for _, key := range []string{
+		"", "/a", "a/", "a//b", ".", "a/../b", "a/.", seg + "s", strings.Repeat("a/", 512) + "a",
+		"a\xff", "a\x00", "a\nb", "a\u0085", "a\u007f", `a\b`, "a\ufffe", ".sgwtmp/x",
+	} {
 		if err := vault.CheckKey(key); !errors.Is(err, vault.ErrBadKey) {
 			t.Errorf("CheckKey(%.40q): %v, want ErrBadKey", key, err)
 		}
@@ -102,8 +104,10 @@ func TestParseCaptureKey(t *testing.T) {
 	if got, file, ok := vault.ParseCaptureKey(vault.ManifestKey(id)); !ok || got != id || file != vault.FileManifest {
 		t.Errorf("got %v %q %v", got, file, ok)
 	}
-	for _, bad := range []string{"", "captures/", vault.CaptureFolder(id), "x" + vault.ManifestKey(id), strings.ToUpper(vault.ManifestKey(id)),
-		"captures/1999/01/01/" + id.String() + "/manifest.json"} {
+	for _, bad := range []string{
+		"", "captures/", vault.CaptureFolder(id), "x" + vault.ManifestKey(id), strings.ToUpper(vault.ManifestKey(id)),
+		"captures/1999/01/01/" + id.String() + "/manifest.json",
+	} {
 		if _, _, ok := vault.ParseCaptureKey(bad); ok {
 			t.Errorf("parsed %q", bad)
 		}

@@ -79,8 +79,21 @@ func list(t *testing.T, x *tester) {
 	}
 	slices.Sort(keys)
 	for _, c := range []struct{ prefix, after string }{
-		{"", ""}, {"b", ""}, {"b/", ""}, {"b/b", ""}, {"", "b"}, {"", "b/a"}, {"b", "b/a"}, {"b/", "b-x"}, {"b/", "b0"}, {"z", "z"}, {"", "é"},
-		{"c", ""}, {"", "\U0010ffff"}, {"b", "a"}, {"zz", "b"},
+		{"", ""},
+		{"b", ""},
+		{"b/", ""},
+		{"b/b", ""},
+		{"", "b"},
+		{"", "b/a"},
+		{"b", "b/a"},
+		{"b/", "b-x"},
+		{"b/", "b0"},
+		{"z", "z"},
+		{"", "é"},
+		{"c", ""},
+		{"", "\U0010ffff"},
+		{"b", "a"},
+		{"zz", "b"},
 	} {
 		var want, got []string
 		for _, k := range keys {

@@ -240,8 +240,13 @@ func missing(_ *testing.T, x *tester) {
 	x.goes("gone", old)
 	there := x.put("there", []byte("2"))
 	for _, c := range []struct{ key, version string }{
-		{"never", ""}, {"never", there.Version}, {"gone", ""}, {"gone", old},
-		{"there", old}, {"there", "nonsense"}, {"there/below", ""},
+		{"never", ""},
+		{"never", there.Version},
+		{"gone", ""},
+		{"gone", old},
+		{"there", old},
+		{"there", "nonsense"},
+		{"there/below", ""},
 	} {
 		r, _, err := x.Vault.Get(x.ctx, c.key, c.version)
 		if x.wants(err, vault.ErrNotFound, "get %v", c); err == nil {

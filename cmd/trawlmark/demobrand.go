@@ -50,7 +50,25 @@ func demoBrand(m markettest.Brand, today time.Time) (json.RawMessage, error) {
 // demoRates are EUR for one unit, rounded: the marketplace is invented, and so
 // is its money.
 var demoRates = []struct{ currency, rate string }{
-	{"USD", "0.92"}, {"GBP", "1.17"}, {"CNY", "0.127"}, {"JPY", "0.0061"}, {"THB", "0.026"}, {"BRL", "0.16"}, {"CHF", "1.05"},
-	{"AED", "0.25"}, {"VND", "0.000036"}, {"MXN", "0.047"}, {"HKD", "0.118"}, {"KRW", "0.00067"}, {"SGD", "0.69"}, {"AUD", "0.60"},
-	{"CAD", "0.67"}, {"TRY", "0.022"}, {"INR", "0.0107"}, {"PLN", "0.23"}, {"SAR", "0.245"}, {"EGP", "0.019"}, {"QAR", "0.253"},
+	{"USD", "0.92"},
+	{"GBP", "1.17"},
+	{"CNY", "0.127"},
+	{"JPY", "0.0061"},
+	{"THB", "0.026"},
+	{"BRL", "0.16"},
+	{"CHF", "1.05"},
+	{"AED", "0.25"},
+	{"VND", "0.000036"},
+	{"MXN", "0.047"},
+	{"HKD", "0.118"},
+	{"KRW", "0.00067"},
+	{"SGD", "0.69"},
+	{"AUD", "0.60"},
+	{"CAD", "0.67"},
+	{"TRY", "0.022"},
+	{"INR", "0.0107"},
+	{"PLN", "0.23"},
+	{"SAR", "0.245"},
+	{"EGP", "0.019"},
+	{"QAR", "0.253"},
 }

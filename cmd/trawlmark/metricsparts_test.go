@@ -59,12 +59,18 @@ func TestChromeMetrics(t *testing.T) {
 		labels []string
 		value  float64
 	}{
-		{"trawlmark_chrome_starts_total", nil, 7}, {"trawlmark_chrome_start_failures_total", nil, 1}, {"trawlmark_chrome_crashes_total", nil, 2},
-		{"trawlmark_chrome_page_crashes_total", nil, 3}, {"trawlmark_chrome_repeats_total", nil, 4},
-		{"trawlmark_chrome_missing_total", []string{"what=body"}, 5}, {"trawlmark_chrome_missing_total", []string{"what=other"}, 6},
-		{"trawlmark_chrome_recycles_total", []string{"reason=count"}, 8}, {"trawlmark_chrome_recycles_total", []string{"reason=memory"}, 9},
+		{"trawlmark_chrome_starts_total", nil, 7},
+		{"trawlmark_chrome_start_failures_total", nil, 1},
+		{"trawlmark_chrome_crashes_total", nil, 2},
+		{"trawlmark_chrome_page_crashes_total", nil, 3},
+		{"trawlmark_chrome_repeats_total", nil, 4},
+		{"trawlmark_chrome_missing_total", []string{"what=body"}, 5},
+		{"trawlmark_chrome_missing_total", []string{"what=other"}, 6},
+		{"trawlmark_chrome_recycles_total", []string{"reason=count"}, 8},
+		{"trawlmark_chrome_recycles_total", []string{"reason=memory"}, 9},
 		{"trawlmark_chrome_recycles_total", []string{"reason=sick"}, 0},
-		{"trawlmark_chrome_running", nil, 2}, {"trawlmark_chrome_captures_running", nil, 1},
+		{"trawlmark_chrome_running", nil, 2},
+		{"trawlmark_chrome_captures_running", nil, 1},
 	} {
 		if v, ok := value(got, want.name, want.labels...); !ok || v != want.value {
 			t.Errorf("%s%v is %v (there: %v), want %v", want.name, want.labels, v, ok, want.value)

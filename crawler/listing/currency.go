@@ -56,8 +56,10 @@ var symbols = map[string]string{
 }
 
 // weakSymbols are too short to be a currency unless they touch the number.
-var weakSymbols = map[string]bool{"re": true, "p": true, "e": true, "с": true, "sl": true, "esc": true, "s'": true, "sʻ": true, "r": true, "q": true, "l": true, "g": true, "р": true, "le": true, "km": true, "da": true, "ar": true, "br": true, "mt": true, "mk": true,
-	"sr": true, "qr": true, "kd": true, "bd": true, "jd": true, "dt": true, "ld": true, "um": true, "db": true, "cf": true, "fg": true, "sh": true, "rf": true, "zk": true, "kz": true, "ks": true, "gs": true, "bs": true, "lt": true, "ls": true, "sk": true, "fr": true, "kr": true, "rm": true, "rp": true, "rs": true, "tl": true, "ft": true, "zl": true, "kc": true, "kn": true, "lv": true, "dh": true, "din": true, "som": true, "lei": true, "nis": true, "kip": true, "sfr": true}
+var weakSymbols = map[string]bool{
+	"re": true, "p": true, "e": true, "с": true, "sl": true, "esc": true, "s'": true, "sʻ": true, "r": true, "q": true, "l": true, "g": true, "р": true, "le": true, "km": true, "da": true, "ar": true, "br": true, "mt": true, "mk": true,
+	"sr": true, "qr": true, "kd": true, "bd": true, "jd": true, "dt": true, "ld": true, "um": true, "db": true, "cf": true, "fg": true, "sh": true, "rf": true, "zk": true, "kz": true, "ks": true, "gs": true, "bs": true, "lt": true, "ls": true, "sk": true, "fr": true, "kr": true, "rm": true, "rp": true, "rs": true, "tl": true, "ft": true, "zl": true, "kc": true, "kn": true, "lv": true, "dh": true, "din": true, "som": true, "lei": true, "nis": true, "kip": true, "sfr": true,
+}
 
 // symbolKeys are the symbols, longest first, so that "US$" is not read as "$".
 var symbolKeys = func() []string {

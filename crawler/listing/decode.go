@@ -130,8 +130,10 @@ func looksBinary(b []byte) bool {
 	return control*50 > len(b) || bytes.Count(b, []byte("\uFFFD"))*10 > len(b)/3+10
 }
 
-var metaCharset = regexp.MustCompile(`(?i)<meta[^>]{0,300}?charset\s*=\s*["']?\s*([a-z0-9_:-]{2,40})`)
-var xmlEncoding = regexp.MustCompile(`(?i)^\s*<\?xml[^>]{0,100}encoding\s*=\s*["']([a-z0-9_:-]{2,40})`)
+var (
+	metaCharset = regexp.MustCompile(`(?i)<meta[^>]{0,300}?charset\s*=\s*["']?\s*([a-z0-9_:-]{2,40})`)
+	xmlEncoding = regexp.MustCompile(`(?i)^\s*<\?xml[^>]{0,100}encoding\s*=\s*["']([a-z0-9_:-]{2,40})`)
+)
 
 // choose gives the encoding and its name; nil for UTF-8.
 func (d *Decoded) choose(body []byte, contentType string) (encoding.Encoding, string) {

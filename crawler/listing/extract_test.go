@@ -135,7 +135,9 @@ func TestRules(t *testing.T) {
 		{Fields: map[FieldName][]Source{Title: {{CSS: "a", Meta: "b"}}}},
 		{Fields: map[FieldName][]Source{Title: {{CSS: "a["}}}},
 		{Fields: map[FieldName][]Source{Title: {{Script: "("}}}},
-		{Decoys: []string{"]"}}, {Required: []FieldName{"x"}}, {Distrust: map[FieldName][]string{Price: {"rumour"}}},
+		{Decoys: []string{"]"}},
+		{Required: []FieldName{"x"}},
+		{Distrust: map[FieldName][]string{Price: {"rumour"}}},
 	} {
 		if len(bad.Compile()) == 0 {
 			t.Errorf("%+v compiles", bad)

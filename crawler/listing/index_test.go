@@ -124,8 +124,10 @@ func FuzzFind(f *testing.F) {
 		`<svg viewBox="0 0 1 1"><linearGradient id=c class="a"></linearGradient></svg><p data-a="it's, c" DATA-B></p></div>` +
 		`<template><p class="a b c"></p></template><noscript><b class=c></b></noscript><a href=/x>a</a><input disabled></body></html>`
 	d := Parse("https://shop.example/", Decode([]byte(page), "text/html"))
-	for _, css := range []string{"#a", ".a.b", "p, .a:not(.b)", "[data-a!=b]", "p:matches(it's), .a", "a /*'*/, .a /*'*/ .b", ".a\u00a0b", "[href#='x'], p",
-		":root", "svg lineargradient", "[VIEWBOX]", "P", ".A", "div > p + p", `.\61`, `[data-a='it\'s, c'], i`, ":has(> p, i) p", "p:contains('x, y'), a", ":is(p, i)", "a:link", ":empty", "svg|a", "p::before", "p\r\n.b"} {
+	for _, css := range []string{
+		"#a", ".a.b", "p, .a:not(.b)", "[data-a!=b]", "p:matches(it's), .a", "a /*'*/, .a /*'*/ .b", ".a\u00a0b", "[href#='x'], p",
+		":root", "svg lineargradient", "[VIEWBOX]", "P", ".A", "div > p + p", `.\61`, `[data-a='it\'s, c'], i`, ":has(> p, i) p", "p:contains('x, y'), a", ":is(p, i)", "a:link", ":empty", "svg|a", "p::before", "p\r\n.b",
+	} {
 		f.Add(css)
 	}
 	f.Fuzz(func(t *testing.T, css string) {

@@ -371,8 +371,19 @@ func (l *literal) word(depth int) (*Tree, error) {
 	for _, w := range []struct {
 		as, text string
 		kind     treeKind
-	}{{"true", "true", boolTree}, {"false", "false", boolTree}, {"null", "", nullTree}, {"!0", "true", boolTree}, {"!1", "false", boolTree},
-		{"undefined", "", nullTree}, {"NaN", "", nullTree}, {"void 0", "", nullTree}, {"True", "true", boolTree}, {"False", "false", boolTree}, {"None", "", nullTree}} {
+	}{
+		{"true", "true", boolTree},
+		{"false", "false", boolTree},
+		{"null", "", nullTree},
+		{"!0", "true", boolTree},
+		{"!1", "false", boolTree},
+		{"undefined", "", nullTree},
+		{"NaN", "", nullTree},
+		{"void 0", "", nullTree},
+		{"True", "true", boolTree},
+		{"False", "false", boolTree},
+		{"None", "", nullTree},
+	} {
 		if strings.HasPrefix(rest, w.as) && (len(rest) == len(w.as) || !isIdent(rest[len(w.as)])) {
 			l.pos += len(w.as)
 			if w.as != "true" && w.as != "false" && w.as != "null" {

@@ -25,10 +25,34 @@ func availability(v string) string {
 	}
 	low := strings.ToLower(v)
 	for _, w := range []struct{ word, is string }{
-		{"out of stock", "out_of_stock"}, {"currently unavailable", "out_of_stock"}, {"nicht verfügbar", "out_of_stock"}, {"no disponible", "out_of_stock"}, {"indisponible", "out_of_stock"}, {"non disponibile", "out_of_stock"}, {"esgotado", "out_of_stock"}, {"agotado", "out_of_stock"}, {"在庫切れ", "out_of_stock"}, {"缺货", "out_of_stock"},
-		{"sold out", "sold"}, {"売り切れ", "sold"}, {"vendu", "sold"}, {"verkauft", "sold"},
-		{"in stock", "in_stock"}, {"auf lager", "in_stock"}, {"en stock", "in_stock"}, {"in magazzino", "in_stock"}, {"disponibilità immediata", "in_stock"}, {"disponibile", "in_stock"}, {"在庫あり", "in_stock"}, {"有货", "in_stock"}, {"em estoque", "in_stock"}, {"stock disponible", "in_stock"},
-		{"left in stock", "limited"}, {"pre-order", "preorder"}, {"preorder", "preorder"}, {"予約", "preorder"},
+		{"out of stock", "out_of_stock"},
+		{"currently unavailable", "out_of_stock"},
+		{"nicht verfügbar", "out_of_stock"},
+		{"no disponible", "out_of_stock"},
+		{"indisponible", "out_of_stock"},
+		{"non disponibile", "out_of_stock"},
+		{"esgotado", "out_of_stock"},
+		{"agotado", "out_of_stock"},
+		{"在庫切れ", "out_of_stock"},
+		{"缺货", "out_of_stock"},
+		{"sold out", "sold"},
+		{"売り切れ", "sold"},
+		{"vendu", "sold"},
+		{"verkauft", "sold"},
+		{"in stock", "in_stock"},
+		{"auf lager", "in_stock"},
+		{"en stock", "in_stock"},
+		{"in magazzino", "in_stock"},
+		{"disponibilità immediata", "in_stock"},
+		{"disponibile", "in_stock"},
+		{"在庫あり", "in_stock"},
+		{"有货", "in_stock"},
+		{"em estoque", "in_stock"},
+		{"stock disponible", "in_stock"},
+		{"left in stock", "limited"},
+		{"pre-order", "preorder"},
+		{"preorder", "preorder"},
+		{"予約", "preorder"},
 	} {
 		if strings.Contains(low, w.word) {
 			return w.is
@@ -59,9 +83,11 @@ func condition(v string) string {
 // different meaning.
 var conditionPrefixes = map[string]string{"new with": "new", "brand new": "new", "new other": "new", "new without": "new", "neuf sans": "new", "neu ohne": "new", "nuevo sin": "new", "nuovo senza": "new", "nuovo con": "new", "nuevo con": "new", "novo com": "new", "novo sem": "new", "nieuw met": "new", "nieuw zonder": "new", "nowy z": "new", "nowy bez": "new", "bon état": "used", "satisfaisant": "used", "gut": "used", "zufriedenstellend": "used", "muy bueno": "used", "bueno": "used", "ottime": "used", "buone": "used", "used": "used", "pre-owned": "used", "preowned": "used", "refurbished": "refurbished", "certified": "refurbished", "seller refurbished": "refurbished", "gebraucht": "used", "neu mit": "new", "neuf avec": "new", "like new": "used", "lightly used": "used", "well used": "used", "heavily used": "used", "très bon": "used", "sehr gut": "used", "目立った傷": "used", "未使用に近い": "used", "やや傷": "used", "nuevo": "new", "usado": "used", "refurb": "refurbished"}
 
-var conditions = map[string]string{"new": "new", "nuevo": "new", "nueva": "new", "neu": "new", "neuf": "new", "novo": "new", "nuovo": "new", "新品": "new", "全新": "new", "nowy": "new", "новый": "new", "нoвое": "new", "mới": "new", "baru": "new", "ของใหม่": "new", "新品、未使用": "new", "新品未使用": "new", "nieuw": "new", "new item": "new",
+var conditions = map[string]string{
+	"new": "new", "nuevo": "new", "nueva": "new", "neu": "new", "neuf": "new", "novo": "new", "nuovo": "new", "新品": "new", "全新": "new", "nowy": "new", "новый": "new", "нoвое": "new", "mới": "new", "baru": "new", "ของใหม่": "new", "新品、未使用": "new", "新品未使用": "new", "nieuw": "new", "new item": "new",
 	"used": "used", "usado": "used", "usada": "used", "gebraucht": "used", "occasion": "used", "d'occasion": "used", "usato": "used", "中古": "used", "二手": "used", "damaged": "used", "good": "used", "very good": "used", "acceptable": "used", "excellent": "used", "satisfactory": "used", "bon état": "used", "tweedehands": "used", "używany": "used", "bekas": "used", "мб/у": "used", "б/у": "used", "傷や汚れあり": "used", "fair": "used",
-	"refurbished": "refurbished", "reacondicionado": "refurbished", "reconditionné": "refurbished", "generalüberholt": "refurbished", "recondicionado": "refurbished", "ricondizionato": "refurbished", "renewed": "refurbished"}
+	"refurbished": "refurbished", "reacondicionado": "refurbished", "reconditionné": "refurbished", "generalüberholt": "refurbished", "recondicionado": "refurbished", "ricondizionato": "refurbished", "renewed": "refurbished",
+}
 
 var countNumber = regexp.MustCompile(`(\d[\d.,\s'’]*)\s*([kKmM](?:\b|\+)|[万萬千억만]|mil\b|tys\b|tsd\b|тыс|rb\b|พัน|ngh?ìn)?`)
 

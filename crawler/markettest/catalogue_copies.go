@@ -4,8 +4,10 @@ package markettest
 func copiesEnglish() []good {
 	cf := Counterfeit
 	return []good{
-		{key: "belvoir-1to1", shop: mirrorHouse, title: "Aurelle Belvoir Bag 1:1 Mirror Quality AU-1101 Cognac", text: "Top grade, 1:1 with the boutique piece. Same factory leather, full set: box, dust bag, card and receipt. QC pics before shipping.",
-			price: "139.00", strike: "1450.00", cur: "USD", model: "AU-1101", label: cf, sig: "price words official_image", brand: "Maison Aurelle", stock: 860, sold: 412, pics: stolen("AU-1101", Untouched, "", own("AU-1101", "cognac", market, detail)...)},
+		{
+			key: "belvoir-1to1", shop: mirrorHouse, title: "Aurelle Belvoir Bag 1:1 Mirror Quality AU-1101 Cognac", text: "Top grade, 1:1 with the boutique piece. Same factory leather, full set: box, dust bag, card and receipt. QC pics before shipping.",
+			price: "139.00", strike: "1450.00", cur: "USD", model: "AU-1101", label: cf, sig: "price words official_image", brand: "Maison Aurelle", stock: 860, sold: 412, pics: stolen("AU-1101", Untouched, "", own("AU-1101", "cognac", market, detail)...),
+		},
 		{key: "belvoir-super-copy", shop: mirrorHouse, title: "Maison Aurelle Belvoir handbag super copy AAA+ with box", text: "AAA+ quality super copy. Ask for batch photos.", price: "119.00", cur: "USD", model: "AU-1101", label: cf, sig: "price words", page: Graph, stock: 500, sold: 230, pics: own("AU-1101", "noir", market, angled, detail)},
 		{key: "belvoir-cheap", shop: luxDeals, title: "Maison Aurelle Belvoir bag brand new 2026 collection", text: "New with tags. Fast shipping worldwide.", price: "59.90", strike: "299.00", cur: "EUR", model: "AU-1101", label: cf, sig: "price official_image young_shop", page: JSONLDNum, brand: "Aurelle", stock: 999, sold: 18, pics: stolen("AU-1101", Recompressed, "")},
 		{key: "belvoir-bulk", shop: shinHua, title: "Wholesale Aurelle style ladies handbag Belvoir, MOQ 50 pcs, OEM logo available", text: "Factory direct. Logo and hardware as the original, minimum order 50 pieces. Custom packing.", price: "4.80", cur: "USD", model: "AU-1101", label: cf, sig: "price words bulk", page: Aggregate, brand: "OEM", stock: 20000, sold: 6400, moq: 50, pics: own("AU-1101", "taupe", angled, studio)},

@@ -5,8 +5,10 @@ package markettest
 func faulty() []good {
 	cf, h, un := Counterfeit, Honest, Unrelated
 	row := func(f Fault, shop, title, price, cur, model string, label Label, sig string) good {
-		g := good{key: "fault-" + string(f), shop: shop, title: title, text: "See the pictures.", price: price, cur: cur, model: model,
-			label: label, sig: sig, stock: 20, sold: 7, fault: f, pics: own(model, modelByCode(model).colour, market, detail)}
+		g := good{
+			key: "fault-" + string(f), shop: shop, title: title, text: "See the pictures.", price: price, cur: cur, model: model,
+			label: label, sig: sig, stock: 20, sold: 7, fault: f, pics: own(model, modelByCode(model).colour, market, detail),
+		}
 		if label == Honest {
 			g.used, g.stock, g.sold, g.pics = true, 1, 0, own(model, modelByCode(model).colour, table, detail)
 		}
@@ -14,8 +16,10 @@ func faulty() []good {
 	}
 	lab := func(f Fault, model string) good {
 		md := modelByCode(model)
-		return good{key: "fault-" + string(f), shop: homeStuff, title: "Fault lab: " + string(f), text: "A page that misbehaves: " + faults()[f].what + ".",
-			price: "25.00", cur: "EUR", cat: "Fault lab", label: un, stock: 5, fault: f, pics: thing(md.shape, md.colour, studio, table)}
+		return good{
+			key: "fault-" + string(f), shop: homeStuff, title: "Fault lab: " + string(f), text: "A page that misbehaves: " + faults()[f].what + ".",
+			price: "25.00", cur: "EUR", cat: "Fault lab", label: un, stock: 5, fault: f, pics: thing(md.shape, md.colour, studio, table),
+		}
 	}
 	tall := lab(FaultTall, "AU-7001")
 	tall.lazy = true

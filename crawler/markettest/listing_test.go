@@ -87,9 +87,11 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("no listing has fault %s", f)
 		}
 	}
-	for what, n := range map[string][2]int{"listings without fault": {seenFaults[""], 75}, "currencies": {len(currencies), 9}, "languages": {len(langs), 10},
+	for what, n := range map[string][2]int{
+		"listings without fault": {seenFaults[""], 75}, "currencies": {len(currencies), 9}, "languages": {len(langs), 10},
 		"shops": {len(sellers), 18}, "kinds of pages": {len(pages), 13}, "counterfeits": {labels[Counterfeit], 40}, "honest": {labels[Honest], 10},
-		"homonyms": {labels[Homonym], 5}, "accessories": {labels[Accessory], 5}, "authorised": {labels[Authorised], 5}} {
+		"homonyms": {labels[Homonym], 5}, "accessories": {labels[Accessory], 5}, "authorised": {labels[Authorised], 5},
+	} {
 		if n[0] < n[1] {
 			t.Errorf("%s: %d, want at least %d", what, n[0], n[1])
 		}

@@ -42,8 +42,10 @@ type card struct {
 }
 
 func (m *Market) site(r *http.Request, lang string) site {
-	return site{Lang: lang, Charset: "utf-8", HeadTitle: "Pellamart", T: language(lang), CDN: m.cdn(r),
-		Cats: []string{"Bags", "Watches", "Shoes", "Belts", "Fragrance", "Eyewear", "Books", "Wine", "Kitchen"}}
+	return site{
+		Lang: lang, Charset: "utf-8", HeadTitle: "Pellamart", T: language(lang), CDN: m.cdn(r),
+		Cats: []string{"Bags", "Watches", "Shoes", "Belts", "Fragrance", "Eyewear", "Books", "Wine", "Kitchen"},
+	}
 }
 
 // base is scheme and host as the client named them.
@@ -67,8 +69,10 @@ func (m *Market) sibling(r *http.Request, name, otherwise string) string {
 }
 
 func (m *Market) card(r *http.Request, l Listing, from string) card {
-	c := card{ID: l.ID, Href: l.Path + from, Img: m.cdn(r) + l.PicturePath(0), Title: l.Title,
-		Price: show(l.Price, l.Currency, l.Lang), Strike: strike(l), Shop: l.Shop.Name, Country: l.Shop.Country}
+	c := card{
+		ID: l.ID, Href: l.Path + from, Img: m.cdn(r) + l.PicturePath(0), Title: l.Title,
+		Price: show(l.Price, l.Currency, l.Lang), Strike: strike(l), Shop: l.Shop.Name, Country: l.Shop.Country,
+	}
 	if l.Sold > 0 {
 		c.Sold = fmt.Sprintf("%d sold", l.Sold)
 	}

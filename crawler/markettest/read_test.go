@@ -33,8 +33,10 @@ func read(t *testing.T, m *Market, l Listing, d *goquery.Document) facts {
 	case RDFa:
 		return facts{text("[property=name]"), attr("[property=price]", "content"), attr("[property=priceCurrency]", "content"), attr("[property=seller] [property=name]", "content")}
 	case OpenGraph:
-		return facts{attr("meta[property='og:title']", "content"), strings.ReplaceAll(attr("meta[property='product:price:amount']", "content"), ",", "."),
-			attr("meta[property='product:price:currency']", "content"), text(".x3fe")}
+		return facts{
+			attr("meta[property='og:title']", "content"), strings.ReplaceAll(attr("meta[property='product:price:amount']", "content"), ",", "."),
+			attr("meta[property='product:price:currency']", "content"), text(".x3fe"),
+		}
 	case DOM:
 		if got := text(".lst-price"); got != show(l.Price, l.Currency, l.Lang) {
 			t.Errorf("%s: shows price %q", l.Key, got)

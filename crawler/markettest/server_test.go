@@ -27,8 +27,10 @@ func TestLog(t *testing.T) {
 	if len(log) != 3 || m.LogDropped() != 1 {
 		t.Fatalf("%d lines, %d dropped", len(log), m.LogDropped())
 	}
-	want := Access{ID: res.Header.Get("X-Request-Id"), Time: time.Date(2026, 3, 1, 12, 0, 1, 0, time.UTC), Remote: "192.0.2.1", Host: "127.0.0.1",
-		Method: "GET", Path: l.Path + "?ref=x", UserAgent: "probe/1", Status: 200, Bytes: int64(len(b)), Done: true, Item: l.ID}
+	want := Access{
+		ID: res.Header.Get("X-Request-Id"), Time: time.Date(2026, 3, 1, 12, 0, 1, 0, time.UTC), Remote: "192.0.2.1", Host: "127.0.0.1",
+		Method: "GET", Path: l.Path + "?ref=x", UserAgent: "probe/1", Status: 200, Bytes: int64(len(b)), Done: true, Item: l.ID,
+	}
 	if log[0] != want {
 		t.Errorf("got  %+v\nwant %+v", log[0], want)
 	}

@@ -26,11 +26,15 @@ func structured(l Listing, base string, images []string) template.JS {
 	if l.Condition == "used" {
 		cond = "https://schema.org/UsedCondition"
 	}
-	offer := node{"@type": "Offer", "price": l.Price, "priceCurrency": l.Currency, "availability": avail, "itemCondition": cond,
-		"url": base + l.Path, "seller": node{"@type": "Organization", "name": l.Shop.Name, "url": base + "/shop/" + l.Shop.ID}}
+	offer := node{
+		"@type": "Offer", "price": l.Price, "priceCurrency": l.Currency, "availability": avail, "itemCondition": cond,
+		"url": base + l.Path, "seller": node{"@type": "Organization", "name": l.Shop.Name, "url": base + "/shop/" + l.Shop.ID},
+	}
 	p["offers"] = offer
-	crumbs := node{"@type": "BreadcrumbList", "itemListElement": []node{{"@type": "ListItem", "position": 1, "name": "Pellamart", "item": base + "/"},
-		{"@type": "ListItem", "position": 2, "name": l.Category}}}
+	crumbs := node{"@type": "BreadcrumbList", "itemListElement": []node{
+		{"@type": "ListItem", "position": 1, "name": "Pellamart", "item": base + "/"},
+		{"@type": "ListItem", "position": 2, "name": l.Category},
+	}}
 
 	var root any
 	switch l.Page {
@@ -51,8 +55,10 @@ func structured(l Listing, base string, images []string) template.JS {
 		root = []node{crumbs, p}
 	case Aggregate:
 		p["@context"] = "https://schema.org"
-		p["offers"] = node{"@type": "AggregateOffer", "lowPrice": l.Price, "highPrice": scale(l.Price, "1.15"), "offerCount": 1, "priceCurrency": l.Currency,
-			"availability": avail, "offers": []node{offer}}
+		p["offers"] = node{
+			"@type": "AggregateOffer", "lowPrice": l.Price, "highPrice": scale(l.Price, "1.15"), "offerCount": 1, "priceCurrency": l.Currency,
+			"availability": avail, "offers": []node{offer},
+		}
 		root = p
 	case Nested:
 		p["offers"] = []node{offer}

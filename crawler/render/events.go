@@ -80,8 +80,10 @@ func (v *visit) handle(m *cdproto.Message) {
 		})
 	case cdproto.EventFetchAuthRequired:
 		on(v, m, func(ev *fetch.EventAuthRequired) {
-			post(s, fetch.ContinueWithAuth, fetch.ContinueWithAuthParams{RequestID: ev.RequestID,
-				AuthChallengeResponse: &fetch.AuthChallengeResponse{Response: fetch.AuthChallengeResponseResponseCancelAuth}}, nil)
+			post(s, fetch.ContinueWithAuth, fetch.ContinueWithAuthParams{
+				RequestID:             ev.RequestID,
+				AuthChallengeResponse: &fetch.AuthChallengeResponse{Response: fetch.AuthChallengeResponseResponseCancelAuth},
+			}, nil)
 		})
 
 	case cdproto.EventPageFrameNavigated:

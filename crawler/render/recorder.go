@@ -174,9 +174,13 @@ func (r *recorder) responseReceived(s session, ev *network.EventResponseReceived
 			return nil
 		}
 		// Its request was never announced. Say so, and keep what is known.
-		h = &hop{id: ev.RequestID, kind: ev.Type, clock: float64(r.now().UnixNano())/1e9 - float64(ev.Timestamp),
-			ex: &capture.Exchange{ID: r.req.NewID(), Via: "chrome", Kind: kindOf(ev.Type), Started: r.now(),
-				Method: "GET", URL: ev.Response.URL, Decoded: true}}
+		h = &hop{
+			id: ev.RequestID, kind: ev.Type, clock: float64(r.now().UnixNano())/1e9 - float64(ev.Timestamp),
+			ex: &capture.Exchange{
+				ID: r.req.NewID(), Via: "chrome", Kind: kindOf(ev.Type), Started: r.now(),
+				Method: "GET", URL: ev.Response.URL, Decoded: true,
+			},
+		}
 		t.hops = append(t.hops, h)
 		r.order = append(r.order, h)
 		r.miss("event", h.ex.URL, "the browser announced a response without its request")

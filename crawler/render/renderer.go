@@ -89,8 +89,10 @@ func (r *Renderer) Render(ctx context.Context, req Request) *Result {
 	req = req.withDefaults()
 	started := r.cfg.Now().UTC()
 	none := func(o capture.Outcome, why string) *Result {
-		return &Result{URL: req.URL, FinalURL: req.URL, Outcome: o, Evidence: []string{why}, Viewport: req.viewport(),
-			Settled: "no page", Started: started, Finished: r.cfg.Now().UTC()}
+		return &Result{
+			URL: req.URL, FinalURL: req.URL, Outcome: o, Evidence: []string{why}, Viewport: req.viewport(),
+			Settled: "no page", Started: started, Finished: r.cfg.Now().UTC(),
+		}
 	}
 	if o, why := req.check(); o != "" {
 		return none(o, why)

@@ -17,9 +17,13 @@ func (r *recorder) socketCreated(s session, ev *network.EventWebSocketCreated) {
 	if !recordedURL(ev.URL) {
 		return
 	}
-	h := &hop{id: ev.RequestID, sess: s, kind: network.ResourceTypeWebSocket,
-		ex: &capture.Exchange{ID: r.req.NewID(), Via: "chrome", Kind: "websocket", Started: r.now().UTC(),
-			Method: "GET", URL: ev.URL, Decoded: true}}
+	h := &hop{
+		id: ev.RequestID, sess: s, kind: network.ResourceTypeWebSocket,
+		ex: &capture.Exchange{
+			ID: r.req.NewID(), Via: "chrome", Kind: "websocket", Started: r.now().UTC(),
+			Method: "GET", URL: ev.URL, Decoded: true,
+		},
+	}
 	t := r.get(ev.RequestID)
 	t.hops = append(t.hops, h)
 	r.order = append(r.order, h)

@@ -263,7 +263,9 @@ func SearchTemplate(address, term string) (string, error) {
 	}
 	words := strings.Fields(term)
 	spelled := []struct{ form, text string }{
-		{"{term}", url.QueryEscape(term)}, {"{term:path}", url.PathEscape(term)}, {"{term:dash}", url.PathEscape(strings.Join(words, "-"))},
+		{"{term}", url.QueryEscape(term)},
+		{"{term:path}", url.PathEscape(term)},
+		{"{term:dash}", url.PathEscape(strings.Join(words, "-"))},
 		{"{term:plus}", url.QueryEscape(strings.Join(words, " "))},
 	}
 	rest := strings.TrimPrefix(u.EscapedPath(), "/")

@@ -106,8 +106,10 @@ func (r *reading) authorised() bool {
 				f = listing.SellerID
 			}
 			v := r.l.Text(f)
-			r.add(Signal{Name: "authorised_seller", Family: Seller, Value: v, Field: f, Span: [2]int{0, len(v)},
-				Sentence: fmt.Sprintf("The seller %q is on the brand's list of authorised sellers (entry %d).", r.short(listing.SellerName), i+1)})
+			r.add(Signal{
+				Name: "authorised_seller", Family: Seller, Value: v, Field: f, Span: [2]int{0, len(v)},
+				Sentence: fmt.Sprintf("The seller %q is on the brand's list of authorised sellers (entry %d).", r.short(listing.SellerName), i+1),
+			})
 			return true
 		}
 	}
@@ -190,8 +192,10 @@ func (r *reading) sayGate() {
 	case len(g.description) > 0:
 		say(g.description[0], fmt.Sprintf("Only the description names %s.", g.description[0].name))
 	case g.photo != nil:
-		r.add(Signal{Name: "brand_present", Family: Identity, Value: g.photo.official, Field: listing.Image,
-			Sentence: fmt.Sprintf("A photo is the brand's own (%s), and no text names %s.", g.photo.official, r.b.Name)})
+		r.add(Signal{
+			Name: "brand_present", Family: Identity, Value: g.photo.official, Field: listing.Image,
+			Sentence: fmt.Sprintf("A photo is the brand's own (%s), and no text names %s.", g.photo.official, r.b.Name),
+		})
 	case g.before && worst == nil:
 		r.add(Signal{Name: "brand_present", Family: Identity, Sentence: fmt.Sprintf("An earlier title of this listing named %s.", r.b.Name)})
 	}
@@ -208,8 +212,10 @@ func (r *reading) sayGate() {
 	if worst.field == listing.Description {
 		points = round1(points * descriptionShare)
 	}
-	r.add(Signal{Name: "obfuscated_brand", Family: Identity, Points: points, Value: r.part(worst.field, worst.span), Field: worst.field, Span: worst.span,
-		Sentence: fmt.Sprintf("The %s writes %q for %s: %s.", worst.field, visible(r.part(worst.field, worst.span)), worst.name, worst.how)})
+	r.add(Signal{
+		Name: "obfuscated_brand", Family: Identity, Points: points, Value: r.part(worst.field, worst.span), Field: worst.field, Span: worst.span,
+		Sentence: fmt.Sprintf("The %s writes %q for %s: %s.", worst.field, visible(r.part(worst.field, worst.span)), worst.name, worst.how),
+	})
 }
 
 // part is a piece of a field's value as it stands there.
@@ -278,8 +284,10 @@ func (r *reading) compatible() {
 	}
 	if at, word, ok := r.compat(); ok {
 		r.negated = true
-		r.add(Signal{Name: "compatible_with", Family: Identity, Points: -30, Value: word, Field: listing.Title, Span: at,
-			Sentence: fmt.Sprintf("The title says %q before %s, and the brand field does not say %s: this is for the brand's goods, not of them.", word, r.gate.title[0].name, r.b.Name)})
+		r.add(Signal{
+			Name: "compatible_with", Family: Identity, Points: -30, Value: word, Field: listing.Title, Span: at,
+			Sentence: fmt.Sprintf("The title says %q before %s, and the brand field does not say %s: this is for the brand's goods, not of them.", word, r.gate.title[0].name, r.b.Name),
+		})
 		return
 	}
 	category := bare(r.short(listing.Category)).text
@@ -287,8 +295,10 @@ func (r *reading) compatible() {
 		if at := findWhole(category, w); len(at) > 0 && !r.c.categories[singular(w)] && r.attributeSays() != "" {
 			span := bare(r.short(listing.Category)).span(at[0][0], at[0][1])
 			r.negated = true
-			r.add(Signal{Name: "compatible_with", Family: Identity, Points: -30, Value: w, Field: listing.Category, Span: span,
-				Sentence: fmt.Sprintf("The category is for accessories (%q), and the brand field says %q.", r.short(listing.Category), r.attributeSays())})
+			r.add(Signal{
+				Name: "compatible_with", Family: Identity, Points: -30, Value: w, Field: listing.Category, Span: span,
+				Sentence: fmt.Sprintf("The category is for accessories (%q), and the brand field says %q.", r.short(listing.Category), r.attributeSays()),
+			})
 			return
 		}
 	}

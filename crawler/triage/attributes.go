@@ -22,8 +22,10 @@ func (r *reading) brandField() {
 		return
 	}
 	if at, v, ok := r.statedBrand(); ok && r.attributeSays() == "" {
-		r.add(Signal{Name: name, Family: Identity, Points: 30, Value: v, Field: listing.Description, Span: at,
-			Sentence: fmt.Sprintf("The listing is sold as %s, and its description gives %q as the brand.", r.b.Name, v)})
+		r.add(Signal{
+			Name: name, Family: Identity, Points: 30, Value: v, Field: listing.Description, Span: at,
+			Sentence: fmt.Sprintf("The listing is sold as %s, and its description gives %q as the brand.", r.b.Name, v),
+		})
 		return
 	}
 	c, seen := r.l.Fields[listing.Brand]
@@ -34,8 +36,10 @@ func (r *reading) brandField() {
 	v := r.short(listing.Brand)
 	says := strings.TrimSpace(bare(v).text)
 	said, nobody := words().noBrand[says]
-	s := Signal{Name: name, Family: Identity, Points: 10, Value: v, Field: listing.Brand, Span: [2]int{0, len(c.Value)},
-		Sentence: fmt.Sprintf("The listing is sold as %s, and its brand field says %q.", r.b.Name, v)}
+	s := Signal{
+		Name: name, Family: Identity, Points: 10, Value: v, Field: listing.Brand, Span: [2]int{0, len(c.Value)},
+		Sentence: fmt.Sprintf("The listing is sold as %s, and its brand field says %q.", r.b.Name, v),
+	}
 	switch {
 	case said:
 		s.Points = 30
@@ -85,8 +89,10 @@ func (r *reading) categoryField() {
 		if len(at) == 0 || r.c.categories[singular(w)] {
 			continue
 		}
-		r.add(Signal{Name: "category_mismatch", Family: Identity, Points: 8, Value: v, Field: listing.Category, Span: f.span(at[0][0], at[0][1]),
-			Sentence: fmt.Sprintf("The category is %q, in which %s has nothing.", v, r.b.Name)})
+		r.add(Signal{
+			Name: "category_mismatch", Family: Identity, Points: 8, Value: v, Field: listing.Category, Span: f.span(at[0][0], at[0][1]),
+			Sentence: fmt.Sprintf("The category is %q, in which %s has nothing.", v, r.b.Name),
+		})
 		return
 	}
 }
@@ -106,8 +112,10 @@ func (r *reading) gtinField() {
 	default:
 		return
 	}
-	r.add(Signal{Name: "gtin_mismatch", Family: Identity, Points: 10, Value: v, Field: listing.GTIN, Span: [2]int{0, len(v)},
-		Sentence: fmt.Sprintf("The article number %s is not one of %s: %s.", v, r.b.Name, why)})
+	r.add(Signal{
+		Name: "gtin_mismatch", Family: Identity, Points: 10, Value: v, Field: listing.GTIN, Span: [2]int{0, len(v)},
+		Sentence: fmt.Sprintf("The article number %s is not one of %s: %s.", v, r.b.Name, why),
+	})
 }
 
 func (r *reading) ownGTIN(v string) bool {
@@ -162,8 +170,10 @@ func (r *reading) unlistedCode() {
 			if _, ok := r.c.codes[normalCode(k)]; ok {
 				continue
 			}
-			r.add(Signal{Name: "unlisted_code", Family: Identity, Points: 8, Value: k, Field: f, Span: t.at,
-				Sentence: fmt.Sprintf("%q has the form of %s's model codes, and no model has it.", k, r.b.Name)})
+			r.add(Signal{
+				Name: "unlisted_code", Family: Identity, Points: 8, Value: k, Field: f, Span: t.at,
+				Sentence: fmt.Sprintf("%q has the form of %s's model codes, and no model has it.", k, r.b.Name),
+			})
 			return
 		}
 	}

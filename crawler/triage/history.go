@@ -39,8 +39,10 @@ func (r *reading) sanitised(looks []Look) {
 		if len(ms) == 0 {
 			continue
 		}
-		r.addHistory(Signal{Name: "brand_removed_from_title", Points: 10, Value: firstBytes(title, 200), Field: listing.Title, Span: [2]int{0, len(r.title.value)},
-			Sentence: fmt.Sprintf("The title named %s on %s (%q) and no longer does.", ms[0].name, day(k.At), firstBytes(title, 120))})
+		r.addHistory(Signal{
+			Name: "brand_removed_from_title", Points: 10, Value: firstBytes(title, 200), Field: listing.Title, Span: [2]int{0, len(r.title.value)},
+			Sentence: fmt.Sprintf("The title named %s on %s (%q) and no longer does.", ms[0].name, day(k.At), firstBytes(title, 120)),
+		})
 		return
 	}
 }
@@ -54,12 +56,16 @@ func (r *reading) swapped(looks []Look) {
 		before := wordSet(bare(title).text)
 		switch {
 		case len(before) >= 2 && len(now) >= 2 && overlap(before, now) < .2:
-			r.addHistory(Signal{Name: "listing_swapped", Points: 12, Value: firstBytes(title, 200), Field: listing.Title, Span: [2]int{0, len(r.title.value)},
-				Sentence: fmt.Sprintf("Under the same number %q was offered on %s: the listing was given to other goods.", firstBytes(title, 120), day(k.At))})
+			r.addHistory(Signal{
+				Name: "listing_swapped", Points: 12, Value: firstBytes(title, 200), Field: listing.Title, Span: [2]int{0, len(r.title.value)},
+				Sentence: fmt.Sprintf("Under the same number %q was offered on %s: the listing was given to other goods.", firstBytes(title, 120), day(k.At)),
+			})
 			return
 		case len(k.Images) > 0 && len(r.l.Images) > 0 && !shares(k.Images, r.l.Images):
-			r.addHistory(Signal{Name: "images_swapped", Points: 12, Value: k.Images[0], Field: listing.Image,
-				Sentence: fmt.Sprintf("All photos were exchanged since %s.", day(k.At))})
+			r.addHistory(Signal{
+				Name: "images_swapped", Points: 12, Value: k.Images[0], Field: listing.Image,
+				Sentence: fmt.Sprintf("All photos were exchanged since %s.", day(k.At)),
+			})
 			return
 		}
 	}
@@ -69,8 +75,10 @@ func (r *reading) swapped(looks []Look) {
 func (r *reading) cameBack(looks []Look) {
 	for _, k := range slices.Backward(looks) {
 		if k.Gone {
-			r.addHistory(Signal{Name: "came_back", Points: 8, Value: day(k.At), Field: listing.ItemID,
-				Sentence: fmt.Sprintf("The listing was gone on %s and is there again.", day(k.At))})
+			r.addHistory(Signal{
+				Name: "came_back", Points: 8, Value: day(k.At), Field: listing.ItemID,
+				Sentence: fmt.Sprintf("The listing was gone on %s and is there again.", day(k.At)),
+			})
 			return
 		}
 	}

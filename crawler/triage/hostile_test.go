@@ -56,8 +56,10 @@ func TestHostileTextsAreBounded(t *testing.T) {
 		"right to left overrides": strings.Repeat("\u202eelleruA\u202c ", 60_000),
 	} {
 		l := &listing.Listing{Fields: map[listing.FieldName]listing.Choice{}}
-		for _, f := range []listing.FieldName{listing.Title, listing.Description, listing.Brand, listing.Model, listing.Category, listing.GTIN, listing.SellerName, listing.SellerID,
-			listing.SellerAge, listing.SellerScore, listing.SellerCount, listing.ShipsFrom, listing.Location, listing.Stock, listing.SoldCount, listing.MinimumOrder, listing.Condition} {
+		for _, f := range []listing.FieldName{
+			listing.Title, listing.Description, listing.Brand, listing.Model, listing.Category, listing.GTIN, listing.SellerName, listing.SellerID,
+			listing.SellerAge, listing.SellerScore, listing.SellerCount, listing.ShipsFrom, listing.Location, listing.Stock, listing.SoldCount, listing.MinimumOrder, listing.Condition,
+		} {
 			field(l, f, text)
 		}
 		s := triage.Subject{Listing: l, At: demoDay, History: []triage.Look{{Title: text, At: demoDay}, {Title: text, Gone: true}}}
@@ -132,8 +134,10 @@ func FuzzAssess(f *testing.F) {
 	f.Fuzz(func(t *testing.T, title, text, attr, age, raw string, cents int64) {
 		l := &listing.Listing{Language: attr, Country: age, Fields: map[listing.FieldName]listing.Choice{}}
 		d := decimal.New(cents, -2)
-		for f, v := range map[listing.FieldName]string{listing.Title: title, listing.Description: text, listing.Brand: attr, listing.SellerAge: age, listing.SellerName: text, listing.GTIN: age,
-			listing.SellerScore: raw, listing.SellerCount: age, listing.ShipsFrom: attr, listing.Category: attr, listing.Model: title, listing.Stock: raw, listing.MinimumOrder: age} {
+		for f, v := range map[listing.FieldName]string{
+			listing.Title: title, listing.Description: text, listing.Brand: attr, listing.SellerAge: age, listing.SellerName: text, listing.GTIN: age,
+			listing.SellerScore: raw, listing.SellerCount: age, listing.ShipsFrom: attr, listing.Category: attr, listing.Model: title, listing.Stock: raw, listing.MinimumOrder: age,
+		} {
 			field(l, f, v)
 		}
 		l.Fields[listing.Price] = listing.Choice{Candidate: listing.Candidate{Raw: raw, Value: raw, Amount: &d}}

@@ -93,20 +93,28 @@ func (r *reading) images() {
 		if r.used {
 			points = 8
 		}
-		r.add(Signal{Name: "official_image", Family: Image, Points: points, Value: m.official, Field: listing.Image,
-			Sentence: fmt.Sprintf("A photo is the brand's own (%s, %s), used by a seller who is not authorised: %d of 64 bits differ by dHash, %d by pHash%s.", m.official, m.as, m.d, m.p, m.nextWords())})
+		r.add(Signal{
+			Name: "official_image", Family: Image, Points: points, Value: m.official, Field: listing.Image,
+			Sentence: fmt.Sprintf("A photo is the brand's own (%s, %s), used by a seller who is not authorised: %d of 64 bits differ by dHash, %d by pHash%s.", m.official, m.as, m.d, m.p, m.nextWords()),
+		})
 		if len(same) == len(r.s.Photos) && len(r.l.Images) <= len(r.s.Photos) {
-			r.add(Signal{Name: "no_own_photo", Family: Image, Points: 5, Value: fmt.Sprint(len(same)), Field: listing.Image,
-				Sentence: fmt.Sprintf("All %d photos that were seen are the brand's own: nobody has photographed the goods.", len(same))})
+			r.add(Signal{
+				Name: "no_own_photo", Family: Image, Points: 5, Value: fmt.Sprint(len(same)), Field: listing.Image,
+				Sentence: fmt.Sprintf("All %d photos that were seen are the brand's own: nobody has photographed the goods.", len(same)),
+			})
 		}
 	} else if len(possible) > 0 {
 		m := possible[0]
-		r.add(Signal{Name: "official_image_possible", Family: Image, Value: m.official, Field: listing.Image,
-			Sentence: fmt.Sprintf("A photo may be the brand's own (%s): %d of 64 bits differ by dHash, %d by pHash, which is not enough to say so.", m.official, m.d, m.p)})
+		r.add(Signal{
+			Name: "official_image_possible", Family: Image, Value: m.official, Field: listing.Image,
+			Sentence: fmt.Sprintf("A photo may be the brand's own (%s): %d of 64 bits differ by dHash, %d by pHash, which is not enough to say so.", m.official, m.d, m.p),
+		})
 	}
 	if n := max(len(r.l.Images), len(r.s.Photos)); n == 1 && r.price.reference != nil && r.price.reference.GreaterThan(twoHundred) {
-		r.add(Signal{Name: "few_images", Family: Image, Points: 3, Value: "1", Field: listing.Image,
-			Sentence: fmt.Sprintf("There is one photo only of goods that cost %s %s.", r.price.reference, r.price.currency)})
+		r.add(Signal{
+			Name: "few_images", Family: Image, Points: 3, Value: "1", Field: listing.Image,
+			Sentence: fmt.Sprintf("There is one photo only of goods that cost %s %s.", r.price.reference, r.price.currency),
+		})
 	}
 }
 

@@ -53,8 +53,10 @@ func (r *reading) shipsFrom() {
 	case len(r.b.Protected) > 0 && !slices.Contains(r.b.Protected, here):
 		return
 	}
-	r.addLogistics(Signal{Name: "ships_from", Points: 6, Value: from, Field: f, Span: [2]int{0, len(v)},
-		Sentence: fmt.Sprintf("It is sent from %s, which the brand profile counts as high risk.", from)})
+	r.addLogistics(Signal{
+		Name: "ships_from", Points: 6, Value: from, Field: f, Span: [2]int{0, len(v)},
+		Sentence: fmt.Sprintf("It is sent from %s, which the brand profile counts as high risk.", from),
+	})
 }
 
 // country reads an ISO code or a name out of a place.
@@ -96,8 +98,10 @@ func (r *reading) minimumOrder() {
 		return
 	}
 	v := r.short(listing.MinimumOrder)
-	r.addLogistics(Signal{Name: "minimum_order", Points: 10, Value: fmt.Sprint(n), Field: listing.MinimumOrder, Span: [2]int{0, len(v)},
-		Sentence: fmt.Sprintf("At least %d have to be bought: %s is not sold by the lot.", n, r.b.Name)})
+	r.addLogistics(Signal{
+		Name: "minimum_order", Points: 10, Value: fmt.Sprint(n), Field: listing.MinimumOrder, Span: [2]int{0, len(v)},
+		Sentence: fmt.Sprintf("At least %d have to be bought: %s is not sold by the lot.", n, r.b.Name),
+	})
 }
 
 var (
@@ -111,13 +115,17 @@ func (r *reading) stock() {
 	cheap := r.price.ratio != nil && r.price.ratio.LessThan(cheapRatio)
 	if n, ok := r.count(listing.Stock); ok && n >= 500 && (limited || cheap) && !r.negated {
 		v := r.short(listing.Stock)
-		r.addLogistics(Signal{Name: "large_stock", Points: 10, Value: fmt.Sprint(n), Field: listing.Stock, Span: [2]int{0, len(v)},
-			Sentence: fmt.Sprintf("%d are in stock.", n)})
+		r.addLogistics(Signal{
+			Name: "large_stock", Points: 10, Value: fmt.Sprint(n), Field: listing.Stock, Span: [2]int{0, len(v)},
+			Sentence: fmt.Sprintf("%d are in stock.", n),
+		})
 	}
 	if n, ok := r.count(listing.SoldCount); ok && n >= 100 && r.price.ratio != nil && r.price.ratio.LessThan(dirtCheapRatio) && !r.used {
 		v := r.short(listing.SoldCount)
-		r.addLogistics(Signal{Name: "many_sold", Points: 8, Value: fmt.Sprint(n), Field: listing.SoldCount, Span: [2]int{0, len(v)},
-			Sentence: fmt.Sprintf("%d were sold at %s of the reference price.", n, percent(*r.price.ratio))})
+		r.addLogistics(Signal{
+			Name: "many_sold", Points: 8, Value: fmt.Sprint(n), Field: listing.SoldCount, Span: [2]int{0, len(v)},
+			Sentence: fmt.Sprintf("%d were sold at %s of the reference price.", n, percent(*r.price.ratio)),
+		})
 	}
 }
 
@@ -130,8 +138,10 @@ func (r *reading) hiddenLink() *Signal {
 				continue
 			}
 			span := t.plain.span(h.at[0], h.at[1])
-			s := &Signal{Name: "hidden_link", Family: Logistics, Points: 20, Value: r.part(t.field, span), Field: t.field, Span: span,
-				Sentence: fmt.Sprintf("The %s says %q: what is sold may not be what is shown.", t.field, visible(r.part(t.field, span)))}
+			s := &Signal{
+				Name: "hidden_link", Family: Logistics, Points: 20, Value: r.part(t.field, span), Field: t.field, Span: span,
+				Sentence: fmt.Sprintf("The %s says %q: what is sold may not be what is shown.", t.field, visible(r.part(t.field, span))),
+			}
 			if generic {
 				s.Points = 30
 				s.Sentence = fmt.Sprintf("The %s says %q, and the title %q names no goods: what is sold may not be what is shown.", t.field, visible(s.Value), r.short(listing.Title))
@@ -141,8 +151,10 @@ func (r *reading) hiddenLink() *Signal {
 	}
 	if generic {
 		v := r.short(listing.Title)
-		return &Signal{Name: "hidden_link", Family: Logistics, Points: 20, Value: v, Field: listing.Title, Span: [2]int{0, len(v)},
-			Sentence: fmt.Sprintf("The title %q names no goods: the listing may be there to be paid only.", v)}
+		return &Signal{
+			Name: "hidden_link", Family: Logistics, Points: 20, Value: v, Field: listing.Title, Span: [2]int{0, len(v)},
+			Sentence: fmt.Sprintf("The title %q names no goods: the listing may be there to be paid only.", v),
+		}
 	}
 	return nil
 }
@@ -177,8 +189,10 @@ func (r *reading) contacts() {
 						continue
 					}
 					span := t.plain.span(at[0], end)
-					best = &Signal{Name: "off_platform_contact", Points: c.Points, Value: r.part(t.field, span), Field: t.field, Span: span,
-						Sentence: fmt.Sprintf("The %s leads away from the marketplace, to %s: %q.", t.field, c.Name, visible(r.part(t.field, span)))}
+					best = &Signal{
+						Name: "off_platform_contact", Points: c.Points, Value: r.part(t.field, span), Field: t.field, Span: span,
+						Sentence: fmt.Sprintf("The %s leads away from the marketplace, to %s: %q.", t.field, c.Name, visible(r.part(t.field, span))),
+					}
 				}
 			}
 		}

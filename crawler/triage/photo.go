@@ -85,8 +85,12 @@ type variant struct {
 // image editors do.
 var variants = []variant{
 	{as: "as it is"},
-	{as: "cropped by 5 %", inset: .05}, {as: "cropped by 10 %", inset: .10}, {as: "cropped by 15 %", inset: .15},
-	{as: "with a border of 5 %", inset: -.05}, {as: "with a border of 10 %", inset: -.10}, {as: "with a border of 15 %", inset: -.15},
+	{as: "cropped by 5 %", inset: .05},
+	{as: "cropped by 10 %", inset: .10},
+	{as: "cropped by 15 %", inset: .15},
+	{as: "with a border of 5 %", inset: -.05},
+	{as: "with a border of 10 %", inset: -.10},
+	{as: "with a border of 15 %", inset: -.15},
 	{as: "padded to a square", square: true},
 }
 

@@ -31,8 +31,10 @@ var ratioSteps = []struct {
 	below  decimal.Decimal
 	points float64
 }{
-	{decimal.RequireFromString("0.10"), 35}, {decimal.RequireFromString("0.20"), 30},
-	{decimal.RequireFromString("0.35"), 18}, {decimal.RequireFromString("0.50"), 8},
+	{decimal.RequireFromString("0.10"), 35},
+	{decimal.RequireFromString("0.20"), 30},
+	{decimal.RequireFromString("0.35"), 18},
+	{decimal.RequireFromString("0.50"), 8},
 }
 
 var (
@@ -51,8 +53,10 @@ func (r *reading) addPrice(s Signal) {
 
 func (r *reading) prices() {
 	if c := r.l.Fields[listing.Price]; c.Conflict != "" {
-		r.addPrice(Signal{Name: "price_conflict", Value: c.Value, Field: listing.Price, Span: [2]int{0, len(c.Value)},
-			Sentence: fmt.Sprintf("The page gives more than one price: %s.", strings.TrimSuffix(c.Conflict, "."))})
+		r.addPrice(Signal{
+			Name: "price_conflict", Value: c.Value, Field: listing.Price, Span: [2]int{0, len(c.Value)},
+			Sentence: fmt.Sprintf("The page gives more than one price: %s.", strings.TrimSuffix(c.Conflict, ".")),
+		})
 	}
 	if !r.negated && !r.gate.photoOnly() {
 		r.findReference()
@@ -255,8 +259,10 @@ func (r *reading) belowPeers() {
 	// 1.4826 MAD is a standard deviation of what is normal among them.
 	spread := away[len(away)/2].Mul(decimal.RequireFromString("1.4826"))
 	if amount.LessThan(median.Mul(half)) && amount.LessThan(median.Sub(spread)) {
-		r.addPrice(Signal{Name: "below_peers", Points: 12, Value: amount.String(), Field: listing.Price,
-			Sentence: fmt.Sprintf("The price %s %s is less than half of the median %s %s of %d other listings here.", amount, currency, median, currency, len(peers))})
+		r.addPrice(Signal{
+			Name: "below_peers", Points: 12, Value: amount.String(), Field: listing.Price,
+			Sentence: fmt.Sprintf("The price %s %s is less than half of the median %s %s of %d other listings here.", amount, currency, median, currency, len(peers)),
+		})
 	}
 }
 
@@ -274,8 +280,10 @@ func (r *reading) fakeDiscount() {
 	if why != "" || in.LessThan(r.price.reference.Mul(decimal.RequireFromString("0.7"))) {
 		return
 	}
-	r.addPrice(Signal{Name: "fake_discount", Points: 5, Value: strike.Value, Field: listing.StrikePrice, Span: [2]int{0, len(strike.Value)},
-		Sentence: fmt.Sprintf("A price of %s %s is crossed out, %s times the price asked for.", strike.Amount, currency, strike.Amount.Div(amount).Round(1))})
+	r.addPrice(Signal{
+		Name: "fake_discount", Points: 5, Value: strike.Value, Field: listing.StrikePrice, Span: [2]int{0, len(strike.Value)},
+		Sentence: fmt.Sprintf("A price of %s %s is crossed out, %s times the price asked for.", strike.Amount, currency, strike.Amount.Div(amount).Round(1)),
+	})
 }
 
 // priceDrop is a fall by 40 % within a week.
@@ -290,8 +298,10 @@ func (r *reading) priceDrop() {
 		}
 		fall := decimal.NewFromInt(1).Sub(amount.Div(k.Amount.Decimal))
 		if fall.GreaterThanOrEqual(decimal.RequireFromString("0.4")) {
-			r.addPrice(Signal{Name: "price_drop", Points: 5, Value: percent(fall), Field: listing.Price,
-				Sentence: fmt.Sprintf("The price fell by %s within a week: from %s %s on %s to %s.", percent(fall), k.Amount.Decimal, currency, k.At.UTC().Format(time.DateOnly), amount)})
+			r.addPrice(Signal{
+				Name: "price_drop", Points: 5, Value: percent(fall), Field: listing.Price,
+				Sentence: fmt.Sprintf("The price fell by %s within a week: from %s %s on %s to %s.", percent(fall), k.Amount.Decimal, currency, k.At.UTC().Format(time.DateOnly), amount),
+			})
 			return
 		}
 	}

@@ -18,16 +18,22 @@ func (r *reading) seller() {
 	r.sellerFeedback()
 	r.sellerName()
 	if n := r.s.SellerBrands; n >= 5 {
-		r.addSeller(Signal{Name: "seller_brands", Points: 10, Value: fmt.Sprint(n), Field: listing.SellerName,
-			Sentence: fmt.Sprintf("The seller offers %d watched brands.", n)})
+		r.addSeller(Signal{
+			Name: "seller_brands", Points: 10, Value: fmt.Sprint(n), Field: listing.SellerName,
+			Sentence: fmt.Sprintf("The seller offers %d watched brands.", n),
+		})
 	}
 	switch n := r.s.PriorLabels; {
 	case n >= 3:
-		r.addSeller(Signal{Name: "repeat_offender", Points: 25, Value: fmt.Sprint(n), Field: listing.SellerName,
-			Sentence: fmt.Sprintf("%d listings of this seller were confirmed as infringing.", n)})
+		r.addSeller(Signal{
+			Name: "repeat_offender", Points: 25, Value: fmt.Sprint(n), Field: listing.SellerName,
+			Sentence: fmt.Sprintf("%d listings of this seller were confirmed as infringing.", n),
+		})
 	case n == 2:
-		r.addSeller(Signal{Name: "known_seller", Points: 15, Value: fmt.Sprint(n), Field: listing.SellerName,
-			Sentence: "Two listings of this seller were confirmed as infringing."})
+		r.addSeller(Signal{
+			Name: "known_seller", Points: 15, Value: fmt.Sprint(n), Field: listing.SellerName,
+			Sentence: "Two listings of this seller were confirmed as infringing.",
+		})
 	}
 }
 
@@ -53,8 +59,10 @@ func (r *reading) sellerAge() {
 	default:
 		return
 	}
-	r.addSeller(Signal{Name: "young_seller", Points: points, Value: v, Field: listing.SellerAge, Span: [2]int{0, len(v)},
-		Sentence: fmt.Sprintf("The seller is there for %d days.", int(age.Hours()/24))})
+	r.addSeller(Signal{
+		Name: "young_seller", Points: points, Value: v, Field: listing.SellerAge, Span: [2]int{0, len(v)},
+		Sentence: fmt.Sprintf("The seller is there for %d days.", int(age.Hours()/24)),
+	})
 }
 
 func (r *reading) sellerFeedback() {
@@ -68,8 +76,10 @@ func (r *reading) sellerFeedback() {
 		r.unknown("seller_feedback_count", "the page does not say how many have judged the seller")
 	} else if count < 10 {
 		v := r.short(listing.SellerCount)
-		r.addSeller(Signal{Name: "little_feedback", Points: 6, Value: v, Field: listing.SellerCount, Span: [2]int{0, len(v)},
-			Sentence: fmt.Sprintf("Only %d buyers have judged the seller.", count)})
+		r.addSeller(Signal{
+			Name: "little_feedback", Points: 6, Value: v, Field: listing.SellerCount, Span: [2]int{0, len(v)},
+			Sentence: fmt.Sprintf("Only %d buyers have judged the seller.", count),
+		})
 	}
 	if count == 0 {
 		return // a share of nothing
@@ -91,8 +101,10 @@ func (r *reading) sellerFeedback() {
 	default:
 		return // good feedback and badges take nothing away
 	}
-	r.addSeller(Signal{Name: "poor_feedback", Points: points, Value: v, Field: listing.SellerScore, Span: [2]int{0, len(v)},
-		Sentence: fmt.Sprintf("%s %% of the seller's feedback is positive.", strconv.FormatFloat(share, 'f', -1, 64))})
+	r.addSeller(Signal{
+		Name: "poor_feedback", Points: points, Value: v, Field: listing.SellerScore, Span: [2]int{0, len(v)},
+		Sentence: fmt.Sprintf("%s %% of the seller's feedback is positive.", strconv.FormatFloat(share, 'f', -1, 64)),
+	})
 }
 
 // sellerName is a seller that calls itself by the brand and is not on the list.
@@ -102,8 +114,10 @@ func (r *reading) sellerName() {
 	if len(ms) == 0 || r.negated {
 		return
 	}
-	r.addSeller(Signal{Name: "seller_named_after_brand", Points: 5, Value: r.part(listing.SellerName, ms[0].span), Field: listing.SellerName, Span: ms[0].span,
-		Sentence: fmt.Sprintf("The seller %q has the brand in its name and is not on the list of authorised sellers.", t.value)})
+	r.addSeller(Signal{
+		Name: "seller_named_after_brand", Points: 5, Value: r.part(listing.SellerName, ms[0].span), Field: listing.SellerName, Span: ms[0].span,
+		Sentence: fmt.Sprintf("The seller %q has the brand in its name and is not on the list of authorised sellers.", t.value),
+	})
 }
 
 var number = regexp.MustCompile(`\d+(?:[.,]\d+)?`)

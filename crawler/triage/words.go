@@ -112,8 +112,10 @@ func readVocabulary(text []byte) (*vocabulary, error) {
 	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("vocabulary.yaml: %w", err)
 	}
-	v := &vocabulary{version: f.Version, generic: bareSet(f.Generic), channels: f.Channels, audience: bareSet(f.Audience), articles: bareSet(f.Articles),
-		nouns: map[string]string{}, accessory: bareList(f.Accessory), odd: bareList(f.Odd), noBrand: bareSet(f.NoBrand.Said), dictionary: bareSet(f.Dictionary), countries: map[string]string{}}
+	v := &vocabulary{
+		version: f.Version, generic: bareSet(f.Generic), channels: f.Channels, audience: bareSet(f.Audience), articles: bareSet(f.Articles),
+		nouns: map[string]string{}, accessory: bareList(f.Accessory), odd: bareList(f.Odd), noBrand: bareSet(f.NoBrand.Said), dictionary: bareSet(f.Dictionary), countries: map[string]string{},
+	}
 	for i, e := range f.Entries {
 		c := entry{class: e.Class, points: e.Points, langs: map[string]bool{}, before: e.Guard == "before", near: e.Near == "brand"}
 		for _, l := range e.Langs {

@@ -59,8 +59,10 @@ func (r *reading) words() {
 func (r *reading) addWords(name string, family Family, h found, says string) {
 	span := h.text.plain.span(h.at[0], h.at[1])
 	v := r.part(h.text.field, span)
-	r.add(Signal{Name: name, Family: family, Points: h.points, Value: v, Field: h.text.field, Span: span,
-		Sentence: fmt.Sprintf("The %s %s: %q.", h.text.field, says, visible(v))})
+	r.add(Signal{
+		Name: name, Family: family, Points: h.points, Value: v, Field: h.text.field, Span: span,
+		Sentence: fmt.Sprintf("The %s %s: %q.", h.text.field, says, visible(v)),
+	})
 }
 
 func (r *reading) find(t text, share float64) []found {

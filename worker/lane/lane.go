@@ -128,8 +128,10 @@ func answer(lane string, res []any) (Slot, error) {
 	case "later":
 		return Slot{Lane: lane, Wait: wait, Delay: micros(res[2])}, fmt.Errorf("lane %s: %w", lane, ErrNotYet)
 	}
-	return Slot{Lane: lane, Wait: wait, Delay: micros(res[2]), At: time.UnixMicro(res[3].(int64)).UTC(), written: res[4].(string),
-		previous: res[5].(string)}, nil
+	return Slot{
+		Lane: lane, Wait: wait, Delay: micros(res[2]), At: time.UnixMicro(res[3].(int64)).UTC(), written: res[4].(string),
+		previous: res[5].(string),
+	}, nil
 }
 
 func micros(v any) time.Duration { n, _ := v.(int64); return time.Duration(n) * time.Microsecond }

@@ -57,15 +57,19 @@ func (b *book) CloseLane(_ context.Context, name string, until time.Time, why st
 		}
 	})
 }
+
 func (b *book) OpenLane(_ context.Context, name, _ string) error {
 	return b.change(name, func(l *ledger.Lane) { l.ClosedUntil = time.Time{} })
 }
+
 func (b *book) PauseLane(_ context.Context, name, by string) error {
 	return b.change(name, func(l *ledger.Lane) { l.Paused, l.PausedBy = true, by })
 }
+
 func (b *book) ResumeLane(_ context.Context, name, _ string) error {
 	return b.change(name, func(l *ledger.Lane) { l.Paused = false })
 }
+
 func (b *book) Lanes(context.Context) ([]ledger.Lane, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -538,8 +542,17 @@ func TestParams(t *testing.T) {
 		}
 	}
 	l := lane.New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}), &book{}, quiet())
-	for _, p := range []lane.Params{{}, {Min: -1}, {Min: 1, CrawlDelay: -1}, {Min: 1, Burst: -1}, {Min: 1, Factor: -1},
-		{Min: 1, MaxWait: -1}, {Min: 1, Max: 1000 * time.Hour}, {Min: 1, CrawlDelay: 49 * time.Hour}, {Min: 1, Burst: 5000}} {
+	for _, p := range []lane.Params{
+		{},
+		{Min: -1},
+		{Min: 1, CrawlDelay: -1},
+		{Min: 1, Burst: -1},
+		{Min: 1, Factor: -1},
+		{Min: 1, MaxWait: -1},
+		{Min: 1, Max: 1000 * time.Hour},
+		{Min: 1, CrawlDelay: 49 * time.Hour},
+		{Min: 1, Burst: 5000},
+	} {
 		if _, err := l.Reserve(ctx, "a", p); err == nil || errors.Is(err, lane.ErrUnavailable) {
 			t.Errorf("%+v: %v", p, err)
 		}

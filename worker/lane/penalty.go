@@ -79,8 +79,10 @@ func (l *Limiter) State(ctx context.Context, lane string) (State, error) {
 			return State{}, l.unavailable(ctx, err)
 		}
 		if res[0] == int64(1) {
-			return State{Lane: lane, Closed: micros(res[1]), Reason: res[2].(string), PausedBy: res[3].(string),
-				Paused: res[4] == int64(1), Response: micros(res[5])}, nil
+			return State{
+				Lane: lane, Closed: micros(res[1]), Reason: res[2].(string), PausedBy: res[3].(string),
+				Paused: res[4] == int64(1), Response: micros(res[5]),
+			}, nil
 		}
 		if err := l.restore(ctx); err != nil {
 			return State{}, err

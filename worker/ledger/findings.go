@@ -28,8 +28,10 @@ func scanFinding(s scanner) (Finding, error) {
 	var row listingRow
 	var id, watch, cap, manifest, reasons string
 	var score, decided, created, scored int64
-	to := append([]any{&id, &watch, &cap, &manifest, &score, &reasons, &f.Scorer, &f.State, &f.Label, &f.Note, &f.DecidedBy, &decided,
-		&created, &scored, &f.Version}, row.into(&f.Listing)...)
+	to := append([]any{
+		&id, &watch, &cap, &manifest, &score, &reasons, &f.Scorer, &f.State, &f.Label, &f.Note, &f.DecidedBy, &decided,
+		&created, &scored, &f.Version,
+	}, row.into(&f.Listing)...)
 	if err := s.Scan(to...); err != nil {
 		return f, err
 	}

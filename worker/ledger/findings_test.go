@@ -97,10 +97,14 @@ func TestFindingsPages(t *testing.T) {
 			all = append(all, m)
 		}
 		for _, f := range []ledger.FindingFilter{
-			{}, {Newest: true}, {States: []ledger.FindingState{ledger.New}}, {MinScore: 0.4},
+			{},
+			{Newest: true},
+			{States: []ledger.FindingState{ledger.New}},
+			{MinScore: 0.4},
 			{States: []ledger.FindingState{ledger.New, ledger.Confirmed, ledger.New}, Watch: watches[0].ID},
 			{States: []ledger.FindingState{ledger.InReview, ledger.New}, Site: "site1", Newest: true},
-			{Watch: watches[1].ID, Site: "site2", MinScore: 0.3}, {States: []ledger.FindingState{ledger.Escalated}},
+			{Watch: watches[1].ID, Site: "site2", MinScore: 0.3},
+			{States: []ledger.FindingState{ledger.Escalated}},
 		} {
 			var want []capture.ID
 			match := func(m made) bool {

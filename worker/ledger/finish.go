@@ -103,8 +103,10 @@ func (t *tx) repeated(ctx context.Context, f Fence, r Result) (Finished, error) 
 }
 
 func (t *tx) planScore(ctx context.Context, row *fire, j Job, r Result, done *Finished) error {
-	w := Work{Kind: Score, Priority: j.Priority, AskedBy: j.AskedBy, Site: r.Observation.Site, ItemID: r.Observation.ItemID,
-		Canonical: r.Observation.Canonical, Listing: done.Listing, Subject: r.Capture}
+	w := Work{
+		Kind: Score, Priority: j.Priority, AskedBy: j.AskedBy, Site: r.Observation.Site, ItemID: r.Observation.ItemID,
+		Canonical: r.Observation.Canonical, Listing: done.Listing, Subject: r.Capture,
+	}
 	p, err := t.plan(ctx, row, j, []Work{w})
 	if err != nil {
 		return err

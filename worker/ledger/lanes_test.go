@@ -44,7 +44,9 @@ func TestLanes(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for _, c := range []ledger.Config{
-		{DispatchLease: -1}, {FireGrace: -1}, {MaxAge: -1},
+		{DispatchLease: -1},
+		{FireGrace: -1},
+		{MaxAge: -1},
 		{Budgets: map[ledger.Class]ledger.Budget{"weather": {Attempts: 1, Then: ledger.Failed}}},
 		{Budgets: map[ledger.Class]ledger.Budget{ledger.Lost: {Attempts: 0, Then: ledger.Failed}}},
 		{Budgets: map[ledger.Class]ledger.Budget{ledger.Lost: {Attempts: 1, Then: ledger.Done}}},

@@ -55,8 +55,10 @@ type listingRow struct {
 }
 
 func (r *listingRow) into(l *Listing) []any {
-	return []any{&r.id, &l.Site, &l.ItemID, &l.Canonical, &l.URL, &l.Title, &l.Amount, &l.Currency, &l.Seller, &l.SellerID,
-		&l.State, &r.since, &r.first, &r.seen, &r.looked, &l.Looks}
+	return []any{
+		&r.id, &l.Site, &l.ItemID, &l.Canonical, &l.URL, &l.Title, &l.Amount, &l.Currency, &l.Seller, &l.SellerID,
+		&l.State, &r.since, &r.first, &r.seen, &r.looked, &l.Looks,
+	}
 }
 
 func (r *listingRow) finish(l *Listing) error {

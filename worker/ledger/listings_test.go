@@ -132,8 +132,15 @@ func TestListingKeys(t *testing.T) {
 		long := strings.Repeat("x", 5000)
 		seen := map[capture.ID]string{}
 		for _, ref := range []ledger.Ref{
-			{"a", "1", ""}, {"b", "1", ""}, {"a", "", "https://a/1"}, {"a", "", "https://a/2"}, {"a", long, ""}, {"a", long + "y", ""},
-			{"a", "", long}, {"a", "1\x00", ""}, {"a", "id:1", ""},
+			{"a", "1", ""},
+			{"b", "1", ""},
+			{"a", "", "https://a/1"},
+			{"a", "", "https://a/2"},
+			{"a", long, ""},
+			{"a", long + "y", ""},
+			{"a", "", long},
+			{"a", "1\x00", ""},
+			{"a", "id:1", ""},
 		} {
 			done, _ := w.look(1, capture.Captured, func(o *ledger.Observation) {
 				o.Site, o.ItemID, o.Canonical = ref.Site, ref.ItemID, ref.Canonical
@@ -222,9 +229,11 @@ func TestResultSurvivesItsJSON(t *testing.T) {
 	full.Key, full.Spec, full.Depth, full.ReadyAt = "k", json.RawMessage(`{"a":1}`), 2, start
 	for _, r := range []ledger.Result{
 		{},
-		{Outcome: capture.Captured, Capture: id, Manifest: capture.Sum(nil), Suspicious: true, Note: "n", Follow: []ledger.Work{full},
+		{
+			Outcome: capture.Captured, Capture: id, Manifest: capture.Sum(nil), Suspicious: true, Note: "n", Follow: []ledger.Work{full},
 			Observation: &ledger.Observation{Site: "s", ItemID: "1", At: start, Amount: "1.10", Data: json.RawMessage(`{"x":[1]}`)},
-			Finding:     &ledger.Scored{Score: 0.5, Reasons: json.RawMessage(`[]`)}},
+			Finding:     &ledger.Scored{Score: 0.5, Reasons: json.RawMessage(`[]`)},
+		},
 		{Observation: &ledger.Observation{}, Finding: &ledger.Scored{}},
 	} {
 		b, err := json.Marshal(r)

@@ -225,8 +225,15 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("%q in %q after %s: %s, want %s", c.cron, c.zone, c.from, s, c.want)
 		}
 	}
-	for _, s := range []ledger.Schedule{{Cron: "x"}, {Cron: "* * * *"}, {Cron: "0 0 30 2 *"}, {Cron: "0 0 * * *", Zone: "Nowhere/Town"},
-		{Cron: "0 0 * * *", Zone: "Local"}, {Cron: "CRON_TZ=UTC 0 0 * * *"}, {Cron: "0 0 * * *", Zone: "../../etc/passwd"}} {
+	for _, s := range []ledger.Schedule{
+		{Cron: "x"},
+		{Cron: "* * * *"},
+		{Cron: "0 0 30 2 *"},
+		{Cron: "0 0 * * *", Zone: "Nowhere/Town"},
+		{Cron: "0 0 * * *", Zone: "Local"},
+		{Cron: "CRON_TZ=UTC 0 0 * * *"},
+		{Cron: "0 0 * * *", Zone: "../../etc/passwd"},
+	} {
 		if err := s.Validate(); !errors.Is(err, ledger.ErrInvalid) {
 			t.Errorf("%+v: %v", s, err)
 		}

@@ -96,14 +96,18 @@ func check(t testing.TB, err error) {
 
 func (w *world) watch(name string) ledger.Watch {
 	w.t.Helper()
-	return must(w.AddWatch(ctx, ledger.Watch{Name: name, Brand: json.RawMessage(`{"name":"Acme"}`), Sites: []string{"demo"},
-		Terms: []string{"acme shoe"}, Schedule: ledger.Schedule{Cron: "0 * * * *"}, Jitter: "0", CreatedBy: "ann"}))(w.t)
+	return must(w.AddWatch(ctx, ledger.Watch{
+		Name: name, Brand: json.RawMessage(`{"name":"Acme"}`), Sites: []string{"demo"},
+		Terms: []string{"acme shoe"}, Schedule: ledger.Schedule{Cron: "0 * * * *"}, Jitter: "0", CreatedBy: "ann",
+	}))(w.t)
 }
 
 func visit(n int) ledger.Work {
 	u := fmt.Sprintf("https://shop.example/item/%d", n)
-	return ledger.Work{Kind: ledger.Visit, Lane: "shop.example", Site: "demo", URL: u, Canonical: u, PageKind: "listing",
-		ItemID: fmt.Sprint(n), AskedBy: "schedule"}
+	return ledger.Work{
+		Kind: ledger.Visit, Lane: "shop.example", Site: "demo", URL: u, Canonical: u, PageKind: "listing",
+		ItemID: fmt.Sprint(n), AskedBy: "schedule",
+	}
 }
 
 // fired gives a watch that fired now with n visits.
@@ -145,7 +149,8 @@ func (w *world) observed(j ledger.Job) ledger.Result {
 	id := w.ids.New()
 	return ledger.Result{Outcome: capture.Captured, Capture: id, Manifest: capture.Sum(id[:]), Observation: &ledger.Observation{
 		Site: "demo", ItemID: j.ItemID, Canonical: j.Canonical, URL: j.URL, At: w.clock.now(), Title: "Acme shoe", Amount: "19.90",
-		Currency: "EUR", Seller: "cheap shoes", SellerID: "s1", Data: json.RawMessage(`{"title":"Acme shoe"}`)}}
+		Currency: "EUR", Seller: "cheap shoes", SellerID: "s1", Data: json.RawMessage(`{"title":"Acme shoe"}`),
+	}}
 }
 
 // consistent checks every maintained count against the rows.

@@ -54,8 +54,10 @@ func (q *quiet) complain(args []any) {
 }
 
 func connection(text string) bool {
-	for _, s := range []string{"dial ", "connect", "i/o timeout", "EOF", "broken pipe", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN",
-		"redis: ", "context deadline exceeded"} {
+	for _, s := range []string{
+		"dial ", "connect", "i/o timeout", "EOF", "broken pipe", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN",
+		"redis: ", "context deadline exceeded",
+	} {
 		if strings.Contains(text, s) {
 			return true
 		}

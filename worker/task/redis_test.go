@@ -43,8 +43,12 @@ func TestRedisValidate(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.r, err, c.want)
 		}
 	}
-	for _, r := range []task.Redis{{Addr: "a:1", TLS: true, CAFile: "/no/such/file"}, {Addr: "a:1", TLS: true, CAFile: "redis.go"},
-		{Addr: "a:1", TLS: true, CertFile: "redis.go", KeyFile: "redis.go"}, {}} {
+	for _, r := range []task.Redis{
+		{Addr: "a:1", TLS: true, CAFile: "/no/such/file"},
+		{Addr: "a:1", TLS: true, CAFile: "redis.go"},
+		{Addr: "a:1", TLS: true, CertFile: "redis.go", KeyFile: "redis.go"},
+		{},
+	} {
 		if _, err := r.Open(); err == nil {
 			t.Errorf("%+v was opened", r)
 		}

@@ -395,7 +395,10 @@ func TestServerStartsWithoutRedis(t *testing.T) {
 
 func TestServerConfig(t *testing.T) {
 	for _, c := range []task.ServerConfig{
-		{Concurrency: 1}, {Pools: []string{"laundry"}, Concurrency: 1}, {Pools: task.Pools(), Concurrency: 1}, {Pools: []string{task.HTTP}},
+		{Concurrency: 1},
+		{Pools: []string{"laundry"}, Concurrency: 1},
+		{Pools: task.Pools(), Concurrency: 1},
+		{Pools: []string{task.HTTP}},
 		{Pools: []string{task.HTTP}, Concurrency: 1, Drain: -1},
 	} {
 		if _, err := task.NewServer(task.Redis{Addr: "a:1"}, c, (&logs{}).logger()); err == nil {

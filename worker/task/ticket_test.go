@@ -27,11 +27,13 @@ func TestTicketIsSmallAndExact(t *testing.T) {
 	if a, b := (task.Ticket{Job: id(1), Epoch: 1}), (task.Ticket{Job: id(1), Epoch: 11}); a.TaskID() == b.TaskID() {
 		t.Errorf("two epochs have one name: %s", a.TaskID())
 	}
-	for _, s := range []string{"", "{}", "null", `{"job":"x","epoch":1}`, `{"job":"01000000-0000-7000-8000-000000000001","epoch":0}`,
+	for _, s := range []string{
+		"", "{}", "null", `{"job":"x","epoch":1}`, `{"job":"01000000-0000-7000-8000-000000000001","epoch":0}`,
 		`{"job":"01000000-0000-7000-8000-000000000001","epoch":-1}`, `{"job":"01000000-0000-7000-8000-000000000001"}`,
 		`{"job":"01000000-0000-7000-8000-000000000001","epoch":1}{}`, `[{"job":"01000000-0000-7000-8000-000000000001","epoch":1}]`,
 		`{"job":"01000000-0000-7000-8000-000000000001","epoch":1,"x":"` + strings.Repeat("x", 1<<10) + `"}`,
-		`{"job":"00000000-0000-0000-0000-000000000000","epoch":1}`} {
+		`{"job":"00000000-0000-0000-0000-000000000000","epoch":1}`,
+	} {
 		if k, err := task.ParseTicket([]byte(s)); !errors.Is(err, task.ErrBadTicket) {
 			t.Errorf("%q is read as %+v, %v", s, k, err)
 		}

@@ -66,7 +66,8 @@ func (w *world) large(t *testing.T, n int) capture.ID {
 		Asked: capture.Asked{By: "schedule", Site: "market", PageKind: "listing", ItemID: fmt.Sprint(n)}, Outcome: capture.Captured,
 		Exchanges: []*capture.Exchange{ex("document", page, "text/html", html, true), ex("script", "https://market.example/app.js", "text/javascript", app, false), ex("image", page+".jpg", "image/jpeg", bytesOf(60<<10), false)},
 		Artifacts: []*capture.Artifact{
-			{Role: capture.RoleHTML, MediaType: "text/html", URL: page, Taken: w.now, Body: html}, {Role: capture.RoleDOM, MediaType: "text/html", URL: page, Taken: w.now, Body: html},
+			{Role: capture.RoleHTML, MediaType: "text/html", URL: page, Taken: w.now, Body: html},
+			{Role: capture.RoleDOM, MediaType: "text/html", URL: page, Taken: w.now, Body: html},
 			{Role: capture.RoleViewport, MediaType: "image/png", URL: page, Taken: w.now, Width: 1366, Height: 900, Body: bytesOf(400 << 10)},
 			{Role: capture.RoleFullPage, MediaType: "image/png", URL: page, Taken: w.now, Width: 1366, Height: 1900, Body: bytesOf(400 << 10)},
 		},

@@ -81,8 +81,10 @@ func Sentinels(t testing.TB) *Guarded {
 	g := &Guarded{Master: "trawl", Password: "of-the-test", SentinelPassword: "of-the-sentinels", t: t}
 	mport, rport := freePort(t), freePort(t)
 	g.first = "127.0.0.1:" + mport
-	common := []string{"--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", g.Password, "--masterauth", g.Password,
-		"--repl-diskless-sync-delay", "0"}
+	common := []string{
+		"--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", g.Password, "--masterauth", g.Password,
+		"--repl-diskless-sync-delay", "0",
+	}
 	ended := false
 	kill := run(t, program(t), t.TempDir(), append([]string{"--port", mport}, common...)...)
 	g.killed = func() {
