@@ -203,6 +203,9 @@ func TestStatusAndLanes(t *testing.T) {
 			t.Errorf("after %s the lane is open: %v", tt.action, l.Open(w.clock.now()))
 		}
 	}
+	if body := b.page("/status"); !strings.Contains(body, "opened by person:") || strings.Contains(body, "closed before: opened by") {
+		t.Error("that a penalty was lifted is not said, or called a reason why the lane was closed")
+	}
 	if r := b.post("/lanes", url.Values{"lane": {""}, "action": {"pause"}}); r.Code != http.StatusBadRequest {
 		t.Errorf("a lane without a name got %d", r.Code)
 	}

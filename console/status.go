@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -20,6 +21,9 @@ type laneRow struct {
 	Ready    bool `json:"ready"` // it has work to hand out
 	IsClosed bool `json:"closed"`
 }
+
+// WasLifted: the reason says who lifted a penalty, not why there was one.
+func (l laneRow) WasLifted() bool { return strings.HasPrefix(l.Reason, "opened by ") }
 
 // jobTable is jobs by kind and state.
 type jobTable struct {

@@ -136,7 +136,9 @@ func (s *Server) watchFault(w http.ResponseWriter, r *http.Request, who Person, 
 		err = conflict{sentence(fmt.Sprintf("There is a watch named %q already.", clip(wanted.Name, 200)))}
 	}
 	a := answerTo(err)
-	a.text = upperFirst(strings.TrimPrefix(a.text, ledger.ErrInvalid.Error()+": "))
+	if a.text = upperFirst(strings.TrimPrefix(a.text, ledger.ErrInvalid.Error()+": ")); !strings.HasSuffix(a.text, ".") {
+		a.text += "."
+	}
 	if isAPI(r) || a.status >= http.StatusInternalServerError {
 		if a.status >= http.StatusInternalServerError {
 			return err

@@ -94,7 +94,7 @@ func TestAWatchThatMakesNoSenseComesBack(t *testing.T) {
 	}{
 		"no name":     {url.Values{"name": {""}}, 400, "The watch&#39;s name must have 1 to 200 bytes"},
 		"taken":       {url.Values{"name": {"aurelle"}}, 409, "There is a watch named &#34;aurelle&#34; already."},
-		"nothing":     {url.Values{"seeds": {""}}, 400, "The watch has nothing to begin with"},
+		"nothing":     {url.Values{"seeds": {""}}, 400, "The watch has nothing to begin with.</p>"},
 		"cron":        {url.Values{"cron": {"soon"}}, 400, "cannot be read"},
 		"zone":        {url.Values{"cron": {"@daily"}, "zone": {"Mars"}}, 400, "not a time zone"},
 		"depth":       {url.Values{"depth": {"0"}}, 400, "The depth must be a whole number, 1 or more."},
