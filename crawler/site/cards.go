@@ -39,7 +39,7 @@ func (f *linkFinder) shelf() {
 		f.addListing(abs, m, a)
 		for i := range f.out {
 			if f.out[i].URL == abs && f.out[i].PriceText == "" {
-				f.out[i].PriceText = clip(boxPrice(a), 100)
+				f.out[i].PriceText = clip(f.p.boxPrice(a), 100)
 			}
 		}
 	}
@@ -61,7 +61,7 @@ func (p *page) shelf() []*html.Node {
 		if abs == "" || err != nil || p.set.For(abs).Lane != p.match.Lane || len(u.Path) < 4 {
 			continue
 		}
-		if boxPrice(a) == "" || p.doc.InDecoy(a) {
+		if p.boxPrice(a) == "" || p.doc.InDecoy(a) {
 			continue
 		}
 		shape := shapeOf(u)
@@ -114,15 +114,31 @@ func shapeOf(u *url.URL) string {
 	return shape + strings.Repeat("/", len(parts))
 }
 
+// box is what the shelf needs to know of an element around a link.
+type box struct {
+	crowded bool // more than one card
+	price   string
+}
+
 // boxPrice gives the price in the small box around a link: one price, and not
-// a whole list of them.
-func boxPrice(a *html.Node) string {
+// a whole list of them. Links share what is around them, and what is around
+// many of them is the whole page: each element is looked at once.
+func (p *page) boxPrice(a *html.Node) string {
 	for n, up := a, 0; n != nil && up < 5; n, up = n.Parent, up+1 {
-		if size := listing.TextLen(n, 1300); size > 1200 || size > 400 && linksIn(n) > 4 {
-			return ""
+		b, known := p.around[n]
+		if !known {
+			size := listing.TextLen(n, 1300)
+			b.crowded = size > 1200 || size > 400 && linksIn(n) > 4
+			if !b.crowded {
+				b.price = listing.PriceIn(n)
+			}
+			if p.around == nil {
+				p.around = map[*html.Node]box{}
+			}
+			p.around[n] = b
 		}
-		if text := listing.PriceIn(n); text != "" {
-			return text
+		if b.crowded || b.price != "" {
+			return b.price
 		}
 	}
 	return ""

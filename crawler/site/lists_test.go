@@ -101,3 +101,17 @@ func TestGuessOfAnAddressWithoutScheme(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestManyLinks reads a page whose many links lie in one box without a word:
+// looking at the box for each of them would take minutes.
+func TestManyLinks(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("<div><div><div><p>x</p>")
+	for i := range 20000 {
+		fmt.Fprintf(&b, `<a href="/sect/item-%d"><b></b></a>`, i)
+	}
+	r := configs(t).Read(Page{URL: "https://shop.example/search?q=x", Status: 200, Body: []byte(b.String()), ContentType: "text/html"})
+	if r.Outcome != capture.Shell {
+		t.Errorf("got %s %v", r.Outcome, r.Evidence)
+	}
+}

@@ -21,8 +21,10 @@ type page struct {
 	item  *listing.Listing // candidate reading of the page as a listing
 	links []Link
 	boxes []*html.Node // see shelf; nil not looked for yet
-	shown int          // one more than the bytes of visible text; 0 not counted yet
-	r     *Reading
+	// around is what boxPrice found of elements.
+	around map[*html.Node]box
+	shown  int // one more than the bytes of visible text; 0 not counted yet
+	r      *Reading
 }
 
 // marks looks for evidence of an outcome: the site's own markers, then the

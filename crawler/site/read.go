@@ -146,7 +146,7 @@ func (p *page) looksLikeList() bool {
 		return true
 	}
 	for _, a := range boxes[:3] {
-		if strings.Contains(boxPrice(a), price.Raw) || strings.Contains(price.Raw, boxPrice(a)) {
+		if strings.Contains(p.boxPrice(a), price.Raw) || strings.Contains(price.Raw, p.boxPrice(a)) {
 			return true
 		}
 	}
