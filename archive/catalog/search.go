@@ -151,19 +151,32 @@ func (q Query) sql(limit int) (string, []any, error) {
 		return "", nil, fmt.Errorf("%q has no word that can be searched for", q.Text)
 	}
 	from.WriteString("capture c")
-	// The rarest-looking word drives: its index is in the order of the result,
+	// The rarest-looking whole word drives: its index is in the order of the result,
 	// so a page costs the same among a thousand captures and a million.
-	driver := longest(qw)
+	whole := qw
+	if prefix && len(qw) > 0 {
+		whole = qw[:len(qw)-1]
+	}
+	driver := longest(whole)
+	// The same columns of the driver's row, where there is one: the other words
+	// are then found by their whole key. PostgreSQL does not see that the
+	// capture's columns are equal to them, and read all of a word for each row.
+	started, id := "c.started", "c.id"
+	if len(whole) > 0 {
+		started, id = "w.started", "w.capture"
+	}
 	for i, w := range qw {
 		lo, hi := wordRange(w)
 		switch {
-		case prefix && i == len(qw)-1:
+		case i == len(whole):
 			where = append(where, "c.id IN (SELECT capture FROM word WHERE word >= "+arg(lo)+" AND word < "+arg(hi)+")")
 		case i == driver:
 			from.WriteString(" JOIN word w ON w.capture = c.id AND w.word = " + arg(lo))
 			order = "w.started DESC, w.capture DESC"
 		default:
-			where = append(where, "EXISTS (SELECT 1 FROM word x WHERE x.word = "+arg(lo)+" AND x.started = c.started AND x.capture = c.id)")
+			// Asked for each row in its order until the page is full; as EXISTS a
+			// database may read all of the word first.
+			where = append(where, "(SELECT 1 FROM word x WHERE x.word = "+arg(lo)+" AND x.started = "+started+" AND x.capture = "+id+" LIMIT 1) = 1")
 		}
 	}
 	for _, eq := range []struct{ column, value string }{
@@ -183,18 +196,18 @@ func (q Query) sql(limit int) (string, []any, error) {
 		where = append(where, "c.held")
 	}
 	if !q.From.IsZero() {
-		where = append(where, "c.started >= "+arg(micros(q.From)))
+		where = append(where, started+" >= "+arg(micros(q.From)))
 	}
 	if !q.Until.IsZero() {
-		where = append(where, "c.started < "+arg(micros(q.Until)))
+		where = append(where, started+" < "+arg(micros(q.Until)))
 	}
 	if q.After != "" {
 		var us int64
-		var id string
-		if _, err := fmt.Sscanf(q.After, "%d.%s", &us, &id); err != nil {
+		var last string
+		if _, err := fmt.Sscanf(q.After, "%d.%s", &us, &last); err != nil {
 			return "", nil, fmt.Errorf("%q is not a cursor that a page of results gave", q.After)
 		}
-		where = append(where, "(c.started, c.id) < ("+arg(us)+", "+arg(id)+")")
+		where = append(where, "("+started+", "+id+") < ("+arg(us)+", "+arg(last)+")")
 	}
 	sql := "SELECT " + qualified + " FROM " + from.String()
 	if len(where) > 0 {
