@@ -31,6 +31,8 @@ type Input struct {
 	To      string
 
 	Captures []Capture
+	// Renewals of the stamps of the captures: their lists name the checkpoints.
+	Renewals []Renewal
 	Log      Log
 	System   System
 

@@ -192,14 +192,20 @@ func structural(r *rand.Rand, b []byte, l loose) mutant {
 func TestMutantsAreRefusedByTheLayerThatWasHit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	// A redaction has everything that a capture has, and its original.
-	b, _ := w.write(w.redactedInput(1, true))
+	// A redaction has everything that a capture has, and its original; and the
+	// stamps rest on renewals.
+	in := w.redactedInput(1, true)
+	w.renew(in)
+	b, _ := w.write(in)
 	trust, l := w.trust(), takeApart(t, b)
 	o, err := open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const mutants = 2400
+	if r := verifyBytes(t, b, trust); r.Status() != Pass || !strings.Contains(notes(r), "it was renewed before") || len(w.renewals(in)) < 2 {
+		t.Fatalf("%s\n%s", r.Status(), notes(r))
+	}
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
 	accepted, named := 0, 0

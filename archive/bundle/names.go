@@ -83,6 +83,8 @@ func placeOf(name string) place {
 		return of(LayerCustody, id, eventFile(last) && (parts[1] == "case" || parts[1] == id.String()))
 	case name == nameKeys:
 		return of(LayerCheckpoint, id, true)
+	case strings.HasPrefix(name, dirRenewals):
+		return of(LayerStamps, capture.ID{}, renewalFile(name))
 	case strings.HasPrefix(name, dirLog):
 		return of(LayerCheckpoint, id, len(parts) == 3 && (eventFile(last) || consistencyFile(last)))
 	case parts[0] == "seal" && !id.IsZero() && parts[1] == id.String():

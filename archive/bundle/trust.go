@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -20,6 +21,9 @@ import (
 type Trust struct {
 	Keys  []string            // verifier keys of logs
 	Roots []*x509.Certificate // of time stamp authorities
+	// At is when it is checked: stamps whose certificates ended by then need a
+	// renewal. Zero: now. It is in no trust file.
+	At time.Time
 }
 
 // MaxTrust bounds a trust file, in bytes.

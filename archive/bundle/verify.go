@@ -33,6 +33,8 @@ type verification struct {
 	// prints is what each member is known by, in the order of members.
 	prints []capture.Fingerprint
 	files  map[capture.ID][]int // members of each capture
+	// renewed are the renewals that hold.
+	renewed []renewed
 }
 
 // Verify checks a package. The error is for a file that cannot be read, a
@@ -60,6 +62,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Repor
 	v.rotations()
 	v.consistent()
 	v.list()
+	v.renewals()
 	for _, id := range v.captures() {
 		v.capture(ctx, id)
 	}

@@ -41,6 +41,7 @@ tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 2' HUP INT TERM
 
+today=$(date +%s)
 failed=0
 unchecked=0
 passed=0
@@ -278,26 +279,109 @@ exported() { # capture: the log has this list of files
 
 # --- one capture -----------------------------------------------------------
 
-# stamp REPLY MESSAGE: an RFC 3161 response over a file, its chain as things
-# were at the stamped time.
-stamp() {
-	stem=${1%.tsr}
+# time_of REPLY: sets at, and seconds.
+time_of() {
 	at=
 	openssl ts -reply -in "$1" -text >"$tmp/reply" 2>/dev/null
 	while IFS= read -r line; do
 		case $line in 'Time stamp: '*) at=${line#Time stamp: } ;; esac
 	done <"$tmp/reply"
-	seconds=$(date -d "$at" +%s 2>/dev/null) || { fail 'time stamps' "$1: it has no time"; return 1; }
+	seconds=$(date -d "$at" +%s 2>/dev/null)
+}
+
+# held_at REPLY MESSAGE SECONDS: an RFC 3161 response over a file, its chain as
+# things were at that time.
+held_at() {
+	openssl ts -verify -in "$1" -data "$2" -CAfile "$roots" -untrusted "${1%.tsr}.pem" -attime "$3" >/dev/null 2>&1
+}
+
+# stamped REPLY MESSAGE: the stamp held at its own time; at and seconds are set.
+stamped() {
+	time_of "$1" || { fail 'time stamps' "$1: it has no time"; return 1; }
 	if [ -z "$roots" ]; then
 		skip 'time stamps' "$1: $at, but no root of an authority is trusted"
 		return 1
 	fi
-	if openssl ts -verify -in "$1" -data "$2" -CAfile "$roots" -untrusted "$stem.pem" -attime "$seconds" >/dev/null 2>&1 &&
-		openssl ts -verify -in "$1" -queryfile "$stem.tsq" -CAfile "$roots" -untrusted "$stem.pem" -attime "$seconds" >/dev/null 2>&1; then
-		pass 'time stamps' "$1: $at"
-		return 0
-	fi
+	held_at "$1" "$2" "$seconds" &&
+		openssl ts -verify -in "$1" -queryfile "${1%.tsr}.tsq" -CAfile "$roots" -untrusted "${1%.tsr}.pem" -attime "$seconds" >/dev/null 2>&1 && return 0
 	fail 'time stamps' "$1: it is not of these bytes, or not by a trusted authority"
+	return 1
+}
+
+# renewals: stamps over lists of old stamps. Those that hold go to $tmp/renewals.
+renewals() {
+	: >"$tmp/renewals"
+	for file in seal/renewals/*/*; do
+		[ -f "$file" ] || continue
+		case $file in
+		*.list) ;;
+		*) [ -f "${file%.*}.list" ] || fail 'time stamps' "$file: there is no list that it is of"; continue ;;
+		esac
+		stamped "${file%.list}.tsr" "$file" || continue
+		pass 'time stamps' "${file%.list}.tsr: $at; renews the stamps on its list"
+		printf '%s\n' "$file" >>"$tmp/renewals"
+	done
+}
+
+# line_of LIST SIZE: sets sum and files to the rest of the line of a size.
+line_of() {
+	while IFS=' ' read -r n sum files; do
+		[ "$n" = "$2" ] || continue
+		case $files in '' | *[!a-z0-9/.\ -]* | *..*) return 1 ;; esac
+		return 0
+	done <"$1"
+	return 1
+}
+
+# links DIR CHECKPOINT: the renewals that are of the stamps in DIR over a
+# checkpoint go to $tmp/links.
+links() {
+	: >"$tmp/links"
+	{ IFS= read -r origin && IFS= read -r entries; } <"$2" || return
+	while IFS= read -r list; do
+		line_of "$list" "$entries" || continue
+		: >"$tmp/old"
+		for file in $files; do
+			case $file in */*) file=seal/renewals/$file ;; *) file=$1/$file ;; esac
+			[ -f "$file" ] || continue 2 # without it the list shows nothing
+			cat "$file" >>"$tmp/old"
+		done
+		cat "$2" >>"$tmp/old"
+		if [ "$(hash_of "$tmp/old")" = "$sum" ]; then
+			printf '%s\n' "$list" >>"$tmp/links"
+		else
+			fail 'time stamps' "$list: its hash for size $entries is of other bytes"
+		fi
+	done <"$tmp/renewals"
+}
+
+# lasts REPLY DIR CHECKPOINT: the stamp's chain holds today, or it was renewed
+# while it held, and the renewal does (or was renewed in turn); sets how.
+lasts() {
+	how=
+	held_at "$1" "$3" "$today" && return 0
+	reached=" ${1##*/} "
+	grew=yes
+	while [ -n "$grew" ]; do
+		grew=
+		while IFS= read -r list; do
+			renewal=${list%.list}.tsr
+			case $reached in *" ${renewal#seal/renewals/} "*) continue ;; esac
+			line_of "$list" "$entries" && time_of "$renewal" || continue
+			for file in $files; do
+				case $reached in *" $file "*) ;; *) continue ;; esac
+				old=$2/$file
+				data=$3
+				case $file in */*) old=seal/renewals/$file data=${old%.tsr}.list ;; esac
+				held_at "$old" "$data" "$seconds" || continue
+				reached="$reached${renewal#seal/renewals/} "
+				grew=yes
+				held_at "$renewal" "$list" "$today" || break
+				how="; its certificates ended, it was renewed before, and that holds"
+				return 0
+			done
+		done <"$tmp/links"
+	done
 	return 1
 }
 
@@ -367,7 +451,16 @@ after() { # capture: the checkpoint that was known before the visit
 	for tsr in "$dir"/*.tsr; do
 		[ -f "$tsr" ] && [ "$(hash_of "$tsr")" = "$reply" ] || continue
 		found=yes
-		stamp "$tsr" "$dir/checkpoint" && from=$at
+		stamped "$tsr" "$dir/checkpoint" || continue
+		if held_at "$tsr" "$dir/checkpoint" "$today"; then
+			pass 'time stamps' "$tsr: $at"
+		elif [ -n "$sealed_at" ] && held_at "$tsr" "$dir/checkpoint" "$sealed_at"; then
+			pass 'time stamps' "$tsr: $at; its certificates ended, and the manifest that names it was stamped before"
+		else
+			skip 'time stamps' "$tsr: $at; it held then, but its certificates ended and no stamp shows that it is from before that"
+			continue
+		fi
+		from=$at
 	done
 	[ -n "$found" ] || fail 'time stamps' "$dir: the stamp that the manifest names as known before is not there"
 }
@@ -398,11 +491,30 @@ sealed() {
 		fail 'checkpoint signature' "$check: it is not signed by a trusted key"
 	fi
 	any=
+	sealed_at=
+	: >"$tmp/ended"
+	links "$2/stamps" "$check"
 	for tsr in "$2/stamps"/*.tsr; do
 		[ -f "$tsr" ] || continue
 		any=yes
-		stamp "$tsr" "$check" && until="$until $at;"
+		stamped "$tsr" "$check" || continue
+		when=$at
+		when_seconds=$seconds
+		if lasts "$tsr" "$2/stamps" "$check"; then
+			pass 'time stamps' "$tsr: $when$how"
+			until="$until $when;"
+			sealed_at=$when_seconds
+		else
+			printf '%s\n' "$tsr: $when" >>"$tmp/ended"
+		fi
 	done
+	while IFS= read -r line; do
+		if [ -n "$until" ]; then
+			pass 'time stamps' "$line; its certificates ended and it was not renewed: its time does not count, for another stamp stands"
+		else
+			skip 'time stamps' "$line; it held then, but its certificates ended and no renewal that holds shows that it is from before that"
+		fi
+	done <"$tmp/ended"
 	[ -n "$any" ] || skip 'time stamps' "$2: there is none"
 }
 
@@ -490,11 +602,12 @@ one_capture() {
 
 history
 package
+renewals
 count=0
 for d in seal/*/; do
 	d=${d#seal/}
 	d=${d%/}
-	[ "$d" != log ] && [ "$d" != '*' ] || continue
+	[ "$d" != log ] && [ "$d" != renewals ] && [ "$d" != '*' ] || continue
 	count=$((count + 1))
 	one_capture "$d"
 done

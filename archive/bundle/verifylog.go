@@ -176,14 +176,19 @@ func (v *verification) before(c *CaptureReport, dir string, check []byte) {
 	if len(names) == 0 {
 		v.add(LayerStamps, NotChecked, c.ID, "", "no stamp says until when the capture was made")
 	}
+	var all []held
 	for _, stem := range names {
-		t, ok := v.stamp(c.ID, stem, check)
-		if !ok {
-			continue
+		if t, good, ok := v.stamped(c.ID, stem, check); ok {
+			all = append(all, held{stem: stem, good: good, t: t})
 		}
-		c.StampedBy = append(c.StampedBy, t.TSA)
-		if c.NotAfter.IsZero() || t.Latest().Before(c.NotAfter) {
-			c.NotAfter = t.Latest()
+	}
+	if len(all) == 0 {
+		return
+	}
+	for _, s := range v.worth(c.ID, all, v.links(c.ID, dir+"stamps/", check)) {
+		c.StampedBy = append(c.StampedBy, s.t.TSA)
+		if c.NotAfter.IsZero() || s.t.Latest().Before(c.NotAfter) {
+			c.NotAfter = s.t.Latest()
 		}
 	}
 }
@@ -219,11 +224,23 @@ func (v *verification) after(c *CaptureReport, m *manifest.Manifest) {
 		v.add(LayerStamps, Fail, c.ID, names[0]+".tsr", "it is not the stamp that the manifest names as known before")
 		return
 	}
-	if t, ok := v.stamp(c.ID, names[0], check); ok {
+	t, good, ok := v.stamped(c.ID, names[0], check)
+	if !ok {
+		return
+	}
+	status := Pass
+	switch {
+	case !t.At.Equal(m.After.StampedAt.Time):
+		status, good = Fail, "its time is not the one in the manifest"
+	case !v.ended(t.NotAfter):
+	case !c.NotAfter.IsZero() && c.NotAfter.Before(t.NotAfter):
+		good += "; its certificates ended " + day(t.NotAfter) + ", and the manifest that names it was stamped before"
+	default:
+		status, good = NotChecked, good+"; it held then, but its certificates ended "+day(t.NotAfter)+" and no stamp shows that it is from before that"
+	}
+	v.add(LayerStamps, status, c.ID, names[0]+".tsr", good)
+	if status == Pass {
 		c.NotBefore = t.Earliest()
-		if !t.At.Equal(m.After.StampedAt.Time) {
-			v.add(LayerStamps, Fail, c.ID, names[0]+".tsr", "its time is not the one in the manifest")
-		}
 	}
 }
 
@@ -257,8 +274,9 @@ func (v *verification) revocation(stem string, t stamp.Time) (string, error) {
 	return r.What, r.Err()
 }
 
-// stamp checks the three files of one stamp over a message.
-func (v *verification) stamp(id capture.ID, stem string, message []byte) (stamp.Time, bool) {
+// stamped checks the three files of one stamp over a message, as things were
+// at its time. What is wrong is told; of a good one there is what to say of it.
+func (v *verification) stamped(id capture.ID, stem string, message []byte) (t stamp.Time, good string, ok bool) {
 	query, ok1, err1 := v.o.read(stem+".tsq", stamp.MaxResponse)
 	reply, ok2, err2 := v.o.read(stem+".tsr", stamp.MaxResponse)
 	chain, ok3, err3 := v.o.read(stem+".pem", 1<<20)
@@ -275,21 +293,20 @@ func (v *verification) stamp(id capture.ID, stem string, message []byte) (stamp.
 		q, err = stamp.ParseRequest(query)
 	}
 	if err != nil {
-		return stamp.Time{}, v.result(LayerStamps, id, stem+".tsr", err, "")
+		return t, "", v.result(LayerStamps, id, stem+".tsr", err, "")
 	}
 	if len(v.trust.Roots) == 0 {
 		v.add(LayerStamps, NotChecked, id, stem+".tsr", "no root of a time stamp authority is trusted")
-		return stamp.Time{}, false
+		return t, "", false
 	}
 	if message == nil {
 		v.add(LayerStamps, NotChecked, id, stem+".tsr", "there is no checkpoint that it could be of")
-		return stamp.Time{}, false
+		return t, "", false
 	}
-	t, err := q.Verify(reply, stamp.Trust{Roots: v.trust.Roots, Untrusted: between})
+	t, err = q.Verify(reply, stamp.Trust{Roots: v.trust.Roots, Untrusted: between})
 	if err == nil && capture.Digest(q.Imprint) != capture.Sum(message) {
 		err = stamp.ErrImprint
 	}
-	good := ""
 	if err == nil {
 		good = t.At.UTC().Format(time.RFC3339) + " by " + t.TSA
 		var said string
@@ -297,5 +314,8 @@ func (v *verification) stamp(id capture.ID, stem string, message []byte) (stamp.
 			good += "; " + said
 		}
 	}
-	return t, v.result(LayerStamps, id, stem+".tsr", err, good)
+	if err != nil {
+		return t, "", v.result(LayerStamps, id, stem+".tsr", err, "")
+	}
+	return t, good, true
 }

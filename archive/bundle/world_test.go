@@ -47,6 +47,8 @@ type world struct {
 	log     *custody.Log
 	sealer  *seal.Sealer
 	tsas    map[string]*demotsa.TSA
+	client  *seal.Client
+	former  []*x509.Certificate // roots of authorities that have other certificates now
 	key     *ecdsa.PrivateKey
 	latest  custody.Checkpoint
 	commits int
@@ -61,32 +63,49 @@ func (w *world) Do(r *http.Request) (*http.Response, error) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC), tsas: map[string]*demotsa.TSA{}}
+	return newWorldAt(t, time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC))
+}
+
+func newWorldAt(t *testing.T, at time.Time) *world {
+	t.Helper()
+	w := &world{t: t, now: at, tsas: map[string]*demotsa.TSA{}}
 	now := func() time.Time { return w.now }
-	quiet := slog.New(slog.DiscardHandler)
 	w.ids, w.vault = capture.NewIDSource(now, rand.Reader), vault.NewMem(now)
 	var err error
 	if w.keys, err = custody.NewKeys(origin, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	w.openLog(&custody.Mem{})
-	client := &seal.Client{HTTP: w, Now: now, Rand: rand.Reader}
-	for _, name := range []string{"alpha", "beta"} {
-		tsa, err := demotsa.Open(t.TempDir(), now, rand.Reader, quiet)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.tsas[name+".invalid"] = tsa
-		client.TSAs = append(client.TSAs, seal.TSA{Name: name, URL: "http://" + name + ".invalid/", Roots: tsa.Roots()})
-	}
-	w.sealer, err = seal.New(seal.Config{Client: client, Vault: w.vault, Verifiers: w.verifiers(), Now: now, Log: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.client = &seal.Client{HTTP: w, Now: now, Rand: rand.Reader, TSAs: []seal.TSA{{Name: "alpha"}, {Name: "beta"}}}
+	w.certify()
 	if w.key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// certify gives the authorities new certificates; the old roots stay pinned.
+func (w *world) certify() {
+	w.t.Helper()
+	now, quiet := func() time.Time { return w.now }, slog.New(slog.DiscardHandler)
+	for i := range w.client.TSAs {
+		a := &w.client.TSAs[i]
+		host := a.Name + ".invalid"
+		if old := w.tsas[host]; old != nil {
+			w.former = append(w.former, old.Roots()...)
+		}
+		tsa, err := demotsa.Open(w.t.TempDir(), now, rand.Reader, quiet)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.tsas[host] = tsa
+		a.URL, a.Roots = "http://"+host+"/", append(a.Roots[:len(a.Roots):len(a.Roots)], tsa.Roots()...)
+	}
+	var err error
+	w.sealer, err = seal.New(seal.Config{Client: w.client, Vault: w.vault, Verifiers: w.verifiers(), Now: now, Log: quiet})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) verifiers() note.Verifiers {
@@ -122,7 +141,7 @@ func (w *world) openLog(store *custody.Mem) {
 
 // trust is what a verifier in this world believes.
 func (w *world) trust() Trust {
-	t := Trust{Keys: w.public()}
+	t := Trust{Keys: w.public(), Roots: slices.Clone(w.former), At: w.now}
 	for _, tsa := range w.tsas {
 		t.Roots = append(t.Roots, tsa.Roots()...)
 	}
@@ -458,6 +477,9 @@ func (w *world) consistency(in Input) []Consistency {
 func (w *world) write(in Input) ([]byte, Summary) {
 	w.t.Helper()
 	in.Log.Consistency = w.consistency(in)
+	if in.Renewals == nil {
+		in.Renewals = w.renewals(in)
+	}
 	var b bytes.Buffer
 	s, err := Write(w.t.Context(), &b, in)
 	if err != nil {

@@ -211,6 +211,9 @@ func plan(ctx context.Context, in Input) ([]file, error) {
 	add(nameKeys, []byte(strings.Join(in.Log.Keys, "\n")+"\n"))
 	add(nameConfig, []byte(in.System.Configuration))
 	add(nameScript, script)
+	for _, r := range in.Renewals {
+		files = append(files, r.files()...)
+	}
 	for _, c := range in.Log.Consistency {
 		add(consistencyName(c.From, c.To), c.Proof)
 	}

@@ -44,6 +44,7 @@ type Log interface {
 type Stamps interface {
 	Covering(ctx context.Context, index int64) (seal.Sealed, error)
 	Revocation(ctx context.Context, st seal.Stamp) (seal.Kept, error)
+	Renewals(ctx context.Context, size int64) ([]seal.Renewal, error)
 	Clocks(ctx context.Context, from, to time.Time, limit int) ([]seal.Reading, error)
 }
 

@@ -42,6 +42,8 @@ type world struct {
 	notary   *archive.Notary
 	ids      *capture.IDSource
 	tsa      *demotsa.TSA
+	client   *seal.Client
+	sealer   func() *seal.Sealer
 	down     bool // no authority answers
 	exporter *export.Exporter
 	trust    bundle.Trust
@@ -86,10 +88,11 @@ func newWorld(t *testing.T) *world {
 		Origin: "log.example", Signer: signer, Verifiers: verifiers, Vault: w.vault, Store: &custody.Mem{}, Now: now, Rand: rand.Reader, Log: quiet,
 	}))
 	w.tsa = must[*demotsa.TSA](t)(demotsa.Open(t.TempDir(), now, rand.Reader, quiet))
-	sealer := must[*seal.Sealer](t)(seal.New(seal.Config{
-		Client: &seal.Client{TSAs: []seal.TSA{{Name: "alpha", URL: "http://alpha.invalid/", Roots: w.tsa.Roots()}}, HTTP: w, Now: now, Rand: rand.Reader, Want: 1},
-		Vault:  w.vault, Verifiers: verifiers, Now: now, Log: quiet,
-	}))
+	w.client = &seal.Client{TSAs: []seal.TSA{{Name: "alpha", URL: "http://alpha.invalid/", Roots: w.tsa.Roots()}}, HTTP: w, Now: now, Rand: rand.Reader, Want: 1}
+	w.sealer = func() *seal.Sealer {
+		return must[*seal.Sealer](t)(seal.New(seal.Config{Client: w.client, Vault: w.vault, Verifiers: verifiers, Now: now, Log: quiet}))
+	}
+	sealer := w.sealer()
 	w.notary = archive.NewNotary(w.log, sealer, quiet)
 	w.catalog = must[*catalog.Catalog](t)(catalog.Open(t.Context(), sqldbtest.SQLite(t)()))
 	w.archive = must[*archive.Archive](t)(archive.New(archive.Config{SpoolDir: t.TempDir(), Actor: "worker:test", Info: warc.Info{Software: "trawlmark test"}},
@@ -163,6 +166,48 @@ func (w *world) eventsOf(t *testing.T, s custody.Subject, typ custody.Type) []cu
 		}
 	}
 	return all
+}
+
+// What renewed the stamps goes along, once for all captures, and the package
+// passes when the certificates of its first stamps have ended.
+func TestRenewalsGoAlong(t *testing.T) {
+	w := newWorld(t)
+	var ids []capture.ID
+	for range 2 {
+		ids = append(ids, w.ingest(t, "12.00", capture.Captured))
+		if _, err := w.notary.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sealed := must[seal.Sealed](t)(w.sealer().Covering(t.Context(), 0))
+	end := sealed.Stamps[0].Time.NotAfter
+	w.now = end.Add(-time.Hour)
+	w.tsa = must[*demotsa.TSA](t)(demotsa.Open(t.TempDir(), func() time.Time { return w.now }, rand.Reader, slog.New(slog.DiscardHandler)))
+	w.client.TSAs[0].Roots = append(w.client.TSAs[0].Roots, w.tsa.Roots()...)
+	sealer := w.sealer()
+	if r := must[seal.Renewing](t)(sealer.Renew(t.Context())); r.Stamped != 2 || len(r.Kept) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	w.now = end.AddDate(1, 0, 0)
+	w.notary, w.exporter.Stamps = archive.NewNotary(w.log, sealer, slog.New(slog.DiscardHandler)), sealer
+	w.trust.Roots, w.trust.At = w.client.TSAs[0].Roots, w.now
+	b, _ := w.export(t, export.Request{Captures: ids, By: "person:ann"})
+	r := w.verify(t, b)
+	if r.Status() != bundle.Pass {
+		t.Fatalf("%s: %+v", r.Status(), r.Checks)
+	}
+	renewals, kept := 0, 0
+	for _, c := range r.Checks {
+		if strings.HasPrefix(c.File, "seal/renewals/") && strings.HasSuffix(c.Note, "renews the stamps of 2 checkpoints") {
+			renewals++
+		}
+		if strings.Contains(c.Note, "it was renewed before") {
+			kept++
+		}
+	}
+	if renewals != 1 || kept != 2 {
+		t.Errorf("%d renewals for %d stamps: %+v", renewals, kept, r.Checks)
+	}
 }
 
 func TestLooseCapturesAreHandedOverOnRecord(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,6 +23,8 @@ import (
 type gathering struct {
 	*Exporter
 	warnings []string
+	renewed  map[int64]bool            // sizes whose renewals were gathered
+	over     map[string]bundle.Renewal // renewals, by the name that lists give them
 }
 
 func (g *gathering) warn(format string, args ...any) {
@@ -60,6 +63,9 @@ func (g *gathering) input(ctx context.Context, q Request) (bundle.Input, error) 
 			return in, fmt.Errorf("capture %s: %w", e.ID, err)
 		}
 		in.Captures = append(in.Captures, c)
+	}
+	for _, file := range slices.Sorted(maps.Keys(g.over)) {
+		in.Renewals = append(in.Renewals, g.over[file])
 	}
 	if q.Case != "" {
 		if in.Case, err = g.caseOf(ctx, q.Case); err != nil {

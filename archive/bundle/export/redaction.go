@@ -147,6 +147,9 @@ func (g *gathering) sealed(ctx context.Context, id capture.ID) ([]byte, []bundle
 		}
 		stamps = append(stamps, bundle.Stamp{Name: st.Name, Query: st.Query, Response: st.Response, Chain: chain, Revocation: said.File})
 	}
+	if err := g.renewals(ctx, sealed.Checkpoint.Size, stamps); err != nil {
+		return nil, nil, err
+	}
 	proof, err := g.Log.ProofAt(ctx, row.Index, sealed.Checkpoint.Size)
 	return proof, stamps, err
 }
