@@ -487,7 +487,7 @@ func checkExpr(all map[string][]string, expr string) error {
 func metricLabels() map[string][]string {
 	ch := make(chan *prometheus.Desc, 400)
 	newFleetCollector(fleet{}).Describe(ch)
-	newSpoolCollector(nil).Describe(ch)
+	newSpoolCollector(nil, nil).Describe(ch)
 	newChromeCollector(nil).Describe(ch)
 	newKeeperCollector(nil, nil).Describe(ch)
 	newMeters().reg.Describe(ch)
@@ -600,7 +600,7 @@ func TestDashboardUsesWhatThereIs(t *testing.T) {
 	}
 	for name := range all {
 		if strings.HasPrefix(name, "trawlmark_") && !shown[name] && !shown[name+"_bucket"] &&
-			!slices.Contains([]string{"trawlmark_spool_limit_bytes", "trawlmark_queue_given_up", "trawlmark_queue_paused"}, name) {
+			!slices.Contains([]string{"trawlmark_spool_limit_bytes", "trawlmark_spool_refused", "trawlmark_queue_given_up", "trawlmark_queue_paused"}, name) {
 			t.Errorf("no panel shows %s", name)
 		}
 	}

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/worker/task"
 )
 
@@ -122,8 +125,32 @@ func diagnose(ctx context.Context, a *app) []check {
 		}
 		return a.chrome, nil
 	})
-	all = append(all, fonts(), authorities(a), clocks(a))
+	all = append(all, spools(a), fonts(), authorities(a), clocks(a))
 	return all
+}
+
+// spools tells of captures that can never be stored and were put aside, in the
+// spools of all workers on this data folder.
+func spools(a *app) check {
+	c := check{Part: "spool", State: "good", Detail: "no capture was put aside"}
+	dirs, err := filepath.Glob(filepath.Join(a.cfg.DataDir, "spool", "*", archive.RefusedDir))
+	if err == nil {
+		var found []string
+		for _, dir := range dirs {
+			n, cerr := archive.CountRefused(filepath.Dir(dir))
+			if err = errors.Join(err, cerr); n > 0 {
+				found = append(found, fmt.Sprintf("%d in %s", n, dir))
+			}
+		}
+		if len(found) > 0 {
+			c.State, c.Detail = "note", "captures that can never be stored: "+strings.Join(found, ", ")
+			c.Remedy = "read the .why.txt beside each and check this disk; docs/operating.md says what to do (Captures were put aside)"
+		}
+	}
+	if err != nil {
+		c.State, c.Detail, c.Remedy = "bad", err.Error(), "make the spool readable for the user that runs this"
+	}
+	return c
 }
 
 func diskSpace(a *app) (string, error) {

@@ -126,7 +126,7 @@ func vaultResult(err error) string {
 func (a *app) metricsHandler(r roles, rdb redis.UniversalClient) http.Handler {
 	reg := prometheus.NewRegistry()
 	if a.archive != nil {
-		reg.MustRegister(newSpoolCollector(a.archive.Backlog))
+		reg.MustRegister(newSpoolCollector(a.archive.Backlog, a.archive.Refused))
 	}
 	if a.render != nil {
 		reg.MustRegister(newChromeCollector(a.render.Stats))

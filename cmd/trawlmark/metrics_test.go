@@ -70,6 +70,7 @@ func TestMetricsOfARunningApp(t *testing.T) {
 		{"trawlmark_lanes", []string{"state=closed"}, 0},
 		{"trawlmark_queue_waiting", []string{"pool=browser"}, 0},
 		{"trawlmark_spool_limit_bytes", nil, float64(a.cfg.Worker.SpoolLimit)},
+		{"trawlmark_spool_refused", nil, 0},
 		{"trawlmark_part_up", []string{"part=database"}, 1},
 		{"trawlmark_part_up", []string{"part=queue"}, 1},
 	} {

@@ -119,24 +119,37 @@ func (m *meters) took(phase string, began time.Time) {
 
 // spoolCollector tells what waits on this machine's disk for the storage.
 type spoolCollector struct {
-	backlog     func() (used, limit int64)
-	used, limit *prometheus.Desc
+	backlog func() (used, limit int64)
+	// aside counts the captures that can never be stored, and says where they are.
+	aside                func() (n int, dir string, err error)
+	used, limit, refused *prometheus.Desc
 }
 
-func newSpoolCollector(backlog func() (used, limit int64)) *spoolCollector {
+func newSpoolCollector(backlog func() (used, limit int64), aside func() (int, string, error)) *spoolCollector {
 	return &spoolCollector{
-		backlog,
+		backlog, aside,
 		prometheus.NewDesc("trawlmark_spool_bytes", "Bytes of captures that wait on this machine's disk for the storage.", nil, nil),
 		prometheus.NewDesc("trawlmark_spool_limit_bytes", "Bytes that may wait (worker.spool_limit); visits pause beyond.", nil, nil),
+		prometheus.NewDesc("trawlmark_spool_refused", "Captures that can never be stored and were put aside in this worker's spool.", nil, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
-func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.used; ch <- c.limit }
+func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.used
+	ch <- c.limit
+	ch <- c.refused
+}
 
 // Collect implements prometheus.Collector.
 func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
 	used, limit := c.backlog()
 	ch <- prometheus.MustNewConstMetric(c.used, prometheus.GaugeValue, float64(used))
 	ch <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(limit))
+	n, _, err := c.aside()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(c.refused, err)
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(c.refused, prometheus.GaugeValue, float64(n))
 }
