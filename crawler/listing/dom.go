@@ -321,7 +321,7 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 	if TextLen(n, 70) > 60 {
 		return priceSpot{}, false
 	}
-	text := Text(n)
+	text := e.askedText(n)
 	if text == "" || len(text) > 60 || e.doc.inDecoy(n) || strings.Contains(text, "%") || Instalment(contextOf(n)) {
 		return priceSpot{}, false
 	}
@@ -351,6 +351,31 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 		return priceSpot{}, false
 	}
 	return priceSpot{node: n, money: m, text: text, path: cssPath(n), strike: strike}, true
+}
+
+// askedText is the text of a price element without the earlier price that is
+// in an element of its own before it: "<s>₹ 399</s> ₹ 249" asks for 249. Where
+// the digits of two elements touch ("<span>119</span>99 ₽") a style sheet
+// parts or raises them, and what they say is not known without it.
+func (e *extraction) askedText(n *html.Node) string {
+	first := n.FirstChild
+	for first != nil && first.Type == html.TextNode && strings.TrimSpace(first.Data) == "" {
+		first = first.NextSibling
+	}
+	if first == nil || first.Type != html.ElementNode || first.NextSibling == nil || first.NextSibling.Type != html.TextNode {
+		return Text(n)
+	}
+	before, after := Text(first), first.NextSibling.Data
+	if before == "" || strings.TrimSpace(after) == "" {
+		return Text(n)
+	}
+	if first.DataAtom == atom.Del || first.DataAtom == atom.S || e.doc.priceFlags(classes(first)).strike {
+		return Clean(strings.TrimPrefix(Text(n), before))
+	}
+	if len(before) > 1 && isDigit(before[len(before)-1]) && isDigit(after[0]) {
+		return ""
+	}
+	return Text(n)
 }
 
 // saleBox is a box around a price on sale: "discount-container" holds the price

@@ -373,6 +373,7 @@ func (e *extraction) addOffer(o *Tree, path string) {
 		conf = .8
 	}
 	switch {
+	case isZero(o.first("lowPrice", "price")) && gone(o): // no price is known: nothing is given away
 	case o.get("lowPrice") != nil:
 		e.addPrice(Price, o.get("lowPrice").scalar(), o.get("highPrice").scalar(), cur.scalar(), src, path+".lowPrice", conf)
 	case o.get("price").scalar() != "":
@@ -395,6 +396,21 @@ func (e *extraction) addOffer(o *Tree, path string) {
 		e.addText(SellerURL, s[0].first("url", "@id"), src, path+".seller.url", .7)
 	}
 	e.addText(ShipsFrom, o.get("availableAtOrFrom").get("address").first("addressCountry"), src, path+".availableAtOrFrom", .6)
+}
+
+// isZero reports a price of nothing, gone an offer that
+// is not in stock.
+func isZero(price *Tree) bool {
+	s := price.scalar()
+	return s != "" && strings.Trim(s, "0.,") == "" && strings.Contains(s, "0")
+}
+
+func gone(o *Tree) bool {
+	switch availability(named2(o.get("availability")).scalar()) {
+	case "", "in_stock", "limited":
+		return false
+	}
+	return true
 }
 
 // addSpecifications reads priceSpecification: the crossed-out price is named
