@@ -62,7 +62,7 @@ func fold(s string) folded {
 
 // unescape undoes one layer of escapes.
 func unescape(f folded) folded {
-	if strings.IndexAny(f.text, `\&%`) < 0 {
+	if !strings.ContainsAny(f.text, `\&%`) {
 		return f
 	}
 	var b strings.Builder
