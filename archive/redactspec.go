@@ -118,7 +118,7 @@ func (r Removal) check() error {
 	switch r.Kind {
 	case manifest.ChangeText:
 		if utf8.RuneCountInString(strings.TrimSpace(fold(r.What).text)) < minText {
-			return fmt.Errorf("a text to remove has at least %d characters: shorter ones stand everywhere by chance; remove the element by selector:", minText)
+			return fmt.Errorf("a text to remove has at least %d characters: shorter ones stand everywhere by chance; remove the element with selector:CSS", minText)
 		}
 	case manifest.ChangeSelector, manifest.ChangeHeader:
 		if r.What == "" {

@@ -67,7 +67,7 @@ func (e *editor) fields(rec *warc.Record) []capture.Field {
 func (e *editor) decide(rec *warc.Record, block []byte) (*warc.Edit, string, error) {
 	if block == nil { // too large to be searched
 		if len(e.n.list) == 0 && !e.dropped(rec) {
-			return nil, "", errors.New("a record of more than 256 MiB cannot be kept in a redaction; remove it by body:")
+			return nil, "", errors.New("a record of more than 256 MiB cannot be kept in a redaction; remove it with body:URL")
 		}
 		return e.notice(rec), manifest.Removed, nil
 	}

@@ -44,7 +44,7 @@ func faults(w *world, i int) map[string]struct {
 		want error
 		text string
 	}{
-		"error page": {func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "sorry", 503) }, nil, "HTTP status 503"},
+		"error page": {func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "sorry", http.StatusServiceUnavailable) }, nil, "HTTP status 503"},
 		"web page":   {reply("text/html", []byte("<html>")), stamp.ErrForm, "text/html"},
 		"garbage":    {reply(kind, []byte("garbage")), stamp.ErrForm, ""},
 		"nothing":    {reply(kind, nil), stamp.ErrForm, ""},
@@ -132,7 +132,7 @@ func TestPassword(t *testing.T) {
 	c.TSAs[0].User, c.TSAs[0].Password = "ann", "open sesame"
 	w.tsas[0].fail(func(rw http.ResponseWriter, r *http.Request) {
 		if u, p, ok := r.BasicAuth(); !ok || u != "ann" || p != "open sesame" {
-			http.Error(rw, "", 401)
+			http.Error(rw, "", http.StatusUnauthorized)
 			return
 		}
 		w.tsas[0].tsa.ServeHTTP(rw, r)

@@ -166,7 +166,7 @@ const (
 func (s *Sealer) stampsOf(ctx context.Context, c custody.Checkpoint, which bool) ([]Stored, error) {
 	var good []Stored
 	find := s.firstOf
-	if which == last {
+	if which {
 		find = s.lastOf
 	}
 	for _, t := range s.authorities() {

@@ -91,7 +91,7 @@ func parse(raw string) (source, error) {
 		}
 		return source{dialect: PostgreSQL}, nil
 	}
-	return source{}, fmt.Errorf("url %s is of no database that can be used: want sqlite: or postgres:", Redact(raw))
+	return source{}, fmt.Errorf("url %s is of no database that can be used: want one that begins with sqlite: or postgres: and a path", Redact(raw))
 }
 
 func parseSQLite(rest string) (source, error) {
@@ -113,7 +113,7 @@ func parseSQLite(rest string) (source, error) {
 	}
 	path, err = url.PathUnescape(strings.TrimPrefix(path, "//"))
 	if err != nil || path == "" || strings.ContainsRune(path, 0) {
-		return s, errors.New("url: sqlite: must be followed by a file's path, or by :memory:")
+		return s, errors.New("url: sqlite: must be followed by a file's path, or by \":memory:\"")
 	}
 	s.path = path
 	return s, nil

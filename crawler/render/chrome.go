@@ -121,7 +121,7 @@ func (c *chrome) start(args []string) (chromedp.Transport, error) {
 	if err := cmd.Start(); err != nil {
 		parentW.Close()
 		parentR.Close()
-		return nil, fmt.Errorf("Chrome did not start (%s): %w", filepath.Base(c.cfg.ChromePath), err)
+		return nil, fmt.Errorf("the browser did not start (%s): %w", filepath.Base(c.cfg.ChromePath), err)
 	}
 	c.cmd = cmd
 	go func() {
@@ -152,7 +152,7 @@ func (c *chrome) greet(ctx context.Context) error {
 			case <-ctx.Done():
 			}
 		}
-		return fmt.Errorf("Chrome did not come up: %w: %s%s", err, c.stderr.lastLine(), c.profile.tooDeep())
+		return fmt.Errorf("the browser did not come up: %w: %s%s", err, c.stderr.lastLine(), c.profile.tooDeep())
 	}
 	c.product, c.userAgent = v.Product, v.UserAgent
 	c.full = !strings.HasPrefix(v.Product, "HeadlessChrome/")
