@@ -25,8 +25,10 @@ type PackageOrder struct {
 	By       string       `json:"by"`                 // custody actor who ordered it
 	To       string       `json:"to,omitempty"`
 	Purpose  string       `json:"purpose,omitempty"`
-	// Redacted hands over the newest redaction of each capture in its place.
-	Redacted bool `json:"redacted,omitempty"`
+	// Redacted hands over the newest redaction of each capture in its place; a
+	// capture without one is refused, or handed over whole with RestWhole.
+	Redacted  bool `json:"redacted,omitempty"`
+	RestWhole bool `json:"rest_whole,omitempty"`
 }
 
 // Work is the job that makes the package.

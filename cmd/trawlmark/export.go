@@ -68,7 +68,8 @@ the package.
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&q.Redacted, "redacted", false, "hand over the newest redaction of each capture in its place (evidence redact)")
+	f.BoolVar(&q.Redacted, "redacted", false, "hand over the newest redaction of each capture in its place (evidence redact); refused when one has none")
+	f.BoolVar(&q.RestWhole, "rest-whole", false, "with --redacted: hand over whole what has no redaction")
 	f.StringVar(&q.Case, "case", "", "all captures of this case")
 	f.StringVarP(&out, "output", "o", "", "file to write (a folder with --portal); it must not exist (default case-<id>.zip or captures-<export id>.zip)")
 	f.StringVar(&verifier, "with-verifier", "", "put this program, a static trawlmark-verify, into the package as verify/trawlmark-verify")

@@ -57,7 +57,8 @@ why goes on record when the package is made, as with "evidence export".`,
 	f.StringVar(&o.Case, "case", "", "all captures of this case")
 	f.StringVar(&o.Purpose, "purpose", "", "why; it goes on record and into the package")
 	f.StringVar(&o.To, "to", "", "for whom; it goes on record and into the package")
-	f.BoolVar(&o.Redacted, "redacted", false, "hand over the newest redaction of each capture in its place")
+	f.BoolVar(&o.Redacted, "redacted", false, "hand over the newest redaction of each capture in its place; refused when one has none")
+	f.BoolVar(&o.RestWhole, "rest-whole", false, "with --redacted: hand over whole what has no redaction")
 	return c
 }
 

@@ -78,9 +78,9 @@ type Request struct {
 	By       string       // a custody actor
 	Purpose  string
 	To       string
-	// Redacted hands over the newest redaction of each capture that has one, in
-	// its place.
-	Redacted bool
+	// Redacted hands over the newest redaction of each capture in its place. A
+	// capture without one is refused, or handed over whole with RestWhole.
+	Redacted, RestWhole bool
 	// Verifier goes along as verify/trawlmark-verify; nil: none does.
 	Verifier []byte
 	// Dry looks only: nothing goes on record, and the package says so.

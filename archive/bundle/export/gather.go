@@ -46,7 +46,7 @@ func (g *gathering) input(ctx context.Context, q Request) (bundle.Input, error) 
 		return in, err
 	}
 	if q.Redacted {
-		if entries, err = g.redacted(ctx, entries); err != nil {
+		if entries, err = g.redacted(ctx, entries, q.RestWhole); err != nil {
 			return in, err
 		}
 	}

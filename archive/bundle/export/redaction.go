@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/trawlmark/trawlmark/archive/bundle"
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -15,10 +16,16 @@ import (
 	"github.com/trawlmark/trawlmark/archive/vault"
 )
 
-// redacted puts the newest redaction of a capture in its place. A capture that
-// has none is handed over whole, with a warning.
-func (g *gathering) redacted(ctx context.Context, entries []catalog.Entry) ([]catalog.Entry, error) {
+// ErrNoRedaction is a capture that was to be handed over redacted and has no
+// redaction.
+var ErrNoRedaction = errors.New("there is no redaction to hand over; make one (trawlmark evidence redact), or hand such captures over whole with --rest-whole")
+
+// redacted puts the newest redaction of each capture in its place. A capture
+// that has none is handed over whole only when that was asked for: who asks for
+// redactions does not expect to hand over what one was forgotten for.
+func (g *gathering) redacted(ctx context.Context, entries []catalog.Entry, restWhole bool) ([]catalog.Entry, error) {
 	var out []catalog.Entry
+	var without []string
 	add := func(e catalog.Entry) {
 		if !slices.ContainsFunc(out, func(x catalog.Entry) bool { return x.ID == e.ID }) {
 			out = append(out, e)
@@ -36,7 +43,7 @@ func (g *gathering) redacted(ctx context.Context, entries []catalog.Entry) ([]ca
 			return nil, err
 		}
 		if len(all) == 0 {
-			g.warn("capture %s has no redaction, and is handed over whole", e.ID)
+			without = append(without, e.ID.String())
 			add(e)
 			continue
 		}
@@ -45,6 +52,12 @@ func (g *gathering) redacted(ctx context.Context, entries []catalog.Entry) ([]ca
 			return nil, err
 		}
 		add(r)
+	}
+	if len(without) > 0 && !restWhole {
+		return nil, fmt.Errorf("%s: %w", strings.Join(without, ", "), ErrNoRedaction)
+	}
+	for _, id := range without {
+		g.warn("capture %s has no redaction, and is handed over whole", id)
 	}
 	return out, nil
 }

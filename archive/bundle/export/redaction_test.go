@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
@@ -96,7 +97,12 @@ func TestARedactedPackageHoldsNothingOfWhatWasHidden(t *testing.T) {
 			t.Errorf("%s: the other capture, or that an event is withheld, is not told", name)
 		}
 	}
-	_, s := w.export(t, export.Request{Captures: []capture.ID{first, r.ID}, Redacted: true, By: "person:ann"})
+	mixed := export.Request{Captures: []capture.ID{first, r.ID}, Redacted: true, By: "person:ann"}
+	if _, err := w.exporter.Export(t.Context(), io.Discard, mixed); !errors.Is(err, export.ErrNoRedaction) || !strings.Contains(err.Error(), first.String()) {
+		t.Errorf("a capture without a redaction: %v", err)
+	}
+	mixed.RestWhole = true
+	_, s := w.export(t, mixed)
 	if len(s.Captures) != 2 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "handed over whole") {
 		t.Errorf("%v, %q", s.Captures, s.Warnings)
 	}
