@@ -37,7 +37,7 @@ withheld, so that it can be shown to a court later.
 A box is a rectangle of pixels, from the top left: x,y,width,height. It is painted
 in every image that shows that part of the page. With :2 behind it, it is measured
 from the top of the second tile; with viewport: before it, only that image is
-painted. Take the numbers from an image program, or from the console.
+painted. Take the numbers from an image program.
 
 What is removed, and how:
   text:Jane Doe            the text, in every file, whatever its case and spelling (J\u0061ne, J%61ne, ...)
