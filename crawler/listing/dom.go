@@ -356,26 +356,101 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 // askedText is the text of a price element without the earlier price that is
 // in an element of its own before it: "<s>₹ 399</s> ₹ 249" asks for 249. Where
 // the digits of two elements touch ("<span>119</span>99 ₽") a style sheet
-// parts or raises them, and what they say is not known without it.
+// parts or raises them: the second is believed where the page says it elsewhere.
 func (e *extraction) askedText(n *html.Node) string {
+	n = innermost(n)
 	first := n.FirstChild
 	for first != nil && first.Type == html.TextNode && strings.TrimSpace(first.Data) == "" {
 		first = first.NextSibling
 	}
-	if first == nil || first.Type != html.ElementNode || first.NextSibling == nil || first.NextSibling.Type != html.TextNode {
-		return Text(n)
+	if first != nil && first.Type == html.ElementNode && first.NextSibling != nil && first.NextSibling.Type == html.TextNode && strings.TrimSpace(first.NextSibling.Data) != "" {
+		before, after := Text(first), Clean(first.NextSibling.Data)
+		if before != "" && (first.DataAtom == atom.Del || first.DataAtom == atom.S || e.doc.priceFlags(classes(first)).strike) {
+			return Clean(strings.TrimPrefix(Text(n), before))
+		}
+		if touching(n) && first.NextSibling.NextSibling == nil && e.saysElsewhere(before, after) {
+			return after
+		}
 	}
-	before, after := Text(first), first.NextSibling.Data
-	if before == "" || strings.TrimSpace(after) == "" {
-		return Text(n)
-	}
-	if first.DataAtom == atom.Del || first.DataAtom == atom.S || e.doc.priceFlags(classes(first)).strike {
-		return Clean(strings.TrimPrefix(Text(n), before))
-	}
-	if len(before) > 1 && isDigit(before[len(before)-1]) && isDigit(after[0]) {
+	if touching(n) {
 		return ""
 	}
 	return Text(n)
+}
+
+// saysElsewhere reports that of two touching prices the second is lower, and
+// is all the text of another element.
+func (e *extraction) saysElsewhere(before, after string) bool {
+	old, err := ParsePrice(before, Hint{Currencies: e.hints(""), Alone: true})
+	if err != nil {
+		return false
+	}
+	now, err := ParsePrice(after, Hint{Currencies: e.hints("")})
+	if err != nil || now.Symbol == "" || !now.Amount.LessThan(old.Amount) {
+		return false
+	}
+	if e.alone == nil {
+		e.alone = map[string]bool{}
+		for _, n := range e.doc.all.list {
+			if c := n.FirstChild; c != nil && c.NextSibling == nil && c.Type == html.TextNode && len(c.Data) < 40 {
+				e.alone[Clean(c.Data)] = true
+			}
+		}
+	}
+	return e.alone[after]
+}
+
+// innermost goes down while one element holds all the text.
+func innermost(n *html.Node) *html.Node {
+	for {
+		var only *html.Node
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			switch {
+			case c.Type != html.TextNode && c.Type != html.ElementNode || TextLen(c, 0) == 0:
+			case c.Type == html.TextNode || only != nil:
+				return n
+			default:
+				only = c
+			}
+		}
+		if only == nil {
+			return n
+		}
+		n = only
+	}
+}
+
+// touching reports that the digits of one element end where another's begin.
+// Cents that are marked as such have their mark, and digits one by one are an
+// animation of a number.
+func touching(n *html.Node) bool {
+	var before *html.Node
+	found := false
+	var walk func(*html.Node)
+	walk = func(n *html.Node) {
+		switch {
+		case found || n.Type == html.ElementNode && unseen[n.DataAtom]:
+			return
+		case n.Type == html.TextNode && n.Data != "":
+			if before != nil && before.Parent != n.Parent && isDigit(n.Data[0]) && isDigit(before.Data[len(before.Data)-1]) && len(strings.TrimSpace(before.Data)) > 1 {
+				found = true
+			}
+			before = n
+			return
+		}
+		apart := n.Type == html.ElementNode && (blocks[n.DataAtom] || isCents(n))
+		if apart {
+			before = nil
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			walk(c)
+		}
+		if apart {
+			before = nil
+		}
+	}
+	walk(n)
+	return found
 }
 
 // saleBox is a box around a price on sale: "discount-container" holds the price

@@ -29,6 +29,7 @@ type Context struct {
 
 // extraction is one run of Extract.
 type extraction struct {
+	alone map[string]bool // short texts that are all an element has; nil not looked for
 	doc   *Document
 	ctx   Context
 	rules *Rules

@@ -2,6 +2,7 @@ package listing
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -37,6 +38,45 @@ func (d *Document) Products(ctx Context) (one, many bool) {
 // sellsMany reports a "product" that is a category: classified advertisers
 // write one whose offers each have a page of their own.
 func sellsMany(p *Tree) bool { return len(offerPages(p)) >= 5 }
+
+// SpansMany reports that what the page calls its product is an aggregate of
+// many offers from one price to another, without a number of its own: shops
+// write their categories and searches so. Pages of one item with many sellers
+// may say the same: the caller looks at what else the page shows.
+func (d *Document) SpansMany(ctx Context) bool {
+	if p := d.ldProduct(ctx); p != nil {
+		if p.first("sku", "mpn", "productID", "gtin", "gtin13", "gtin12", "gtin14", "gtin8", "isbn").scalar() != "" {
+			return false
+		}
+		for _, o := range p.get("offers").items() {
+			if hasType(o, "AggregateOffer") && manyOffers(o.get("offerCount").scalar(), o.get("lowPrice").scalar(), o.get("highPrice").scalar()) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, v := range vocabularies {
+		it, _ := d.productItem(v, ctx)
+		if it == nil {
+			continue
+		}
+		if _, numbered := it.prop("sku", "mpn", "productID", "gtin", "gtin13", "gtin12", "gtin14", "gtin8", "isbn"); numbered {
+			return false
+		}
+		if o, ok := it.prop("offers"); ok && o.item != nil {
+			count, _ := o.item.prop("offerCount")
+			low, _ := o.item.prop("lowPrice")
+			high, _ := o.item.prop("highPrice")
+			return manyOffers(count.value, low.value, high.value)
+		}
+	}
+	return false
+}
+
+func manyOffers(count, low, high string) bool {
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	return err == nil && n >= 5 && low != "" && high != "" && low != high
+}
 
 // offerPages gives the different addresses of a product's offers.
 func offerPages(p *Tree) []string {

@@ -21,7 +21,7 @@ func (e *extraction) weighPrices() {
 		switch c.Source {
 		case "jsonld", "microdata", "rdfa", "state", "opengraph":
 			e.regroup(c)
-			if e.crossedOut(*c) || e.beforeSale(*c) {
+			if e.crossedOut(*c) || e.beforeSale(*c) || e.beforeStateSale(*c) {
 				c.Confidence -= .3
 			} else if e.shown(*c) {
 				c.Confidence += .08
@@ -82,6 +82,25 @@ func (e *extraction) beforeSale(c Candidate) bool {
 	}
 	return usual && sale && c.Source != "opengraph"
 }
+
+// beforeStateSale reports whether the page's program has a lower price for now
+// beside a structured one, and the page shows it: a shop that forgets its data
+// for search engines when a sale begins.
+func (e *extraction) beforeStateSale(c Candidate) bool {
+	usual, sale := false, false
+	for _, o := range e.cands {
+		if o.Source != "state" || o.Field != Price || o.Amount == nil || o.Currency != "" && c.Currency != "" && o.Currency != c.Currency {
+			continue
+		}
+		key := o.Path[strings.LastIndex(o.Path, ".")+1:]
+		usual = usual || key == "price" && o.Amount.Equal(*c.Amount)
+		sale = sale || salePriceKeys[key] && o.Amount.IsPositive() && o.Amount.LessThan(*c.Amount) && e.shown(o)
+	}
+	return usual && sale
+}
+
+// salePriceKeys are the names of what is asked now beside a plain "price".
+var salePriceKeys = map[string]bool{"salePrice": true, "sale_price": true, "currentPrice": true, "current_price": true, "finalPrice": true, "final_price": true, "sellingPrice": true}
 
 // shown reports whether the page's text has the candidate's amount, in its
 // currency when both say one.

@@ -31,6 +31,8 @@ func TestUnknownLists(t *testing.T) {
 		{"titles first in the address", `<h1>Telephones</h1><ul>` + slugs + `</ul>`, 14},
 		{"amount and currency apart, in long boxes", `<h1>Flats</h1>` + split, 14},
 		{"a category written as one product", `<h1>Ads</h1><script type="application/ld+json">{"@type":"Product","name":"Ads","offers":{"@type":"AggregateOffer","lowPrice":10,"priceCurrency":"EUR","offers":[` + strings.TrimSuffix(offers, ",") + `]}}</script>`, 6},
+		{"a search written as one product with a range", `<h1>Phones</h1><script type="application/ld+json">{"@type":"Product","name":"Phones","offers":{"@type":"AggregateOffer","offerCount":32,"lowPrice":19,"highPrice":9900,"priceCurrency":"TND"}}</script><ul>` + boxes + `</ul>`, 14},
+		{"the same in microdata", `<div itemscope itemtype="http://schema.org/Product"><h1 itemprop="name">Phones</h1><div itemprop="offers" itemscope itemtype="http://schema.org/AggregateOffer"><meta itemprop="offerCount" content="1650"><meta itemprop="lowPrice" content="300"><meta itemprop="highPrice" content="400"></div></div><ul>` + boxes + `</ul>`, 14},
 		{"the shop software says so", `<body class="archive tax-product_cat woocommerce"><h1>Telephones</h1><ul>` + boxes + `</ul>`, 14},
 	} {
 		r := set.Read(Page{URL: u, Body: []byte(tc.body)})
@@ -47,6 +49,10 @@ func TestUnknownLists(t *testing.T) {
 	one := `<h1>Phone 7</h1><div class="price">307,000 TND</div><p>` + strings.Repeat("About the phone. ", 40) + `</p><h2>Related</h2><ul class="related">` + boxes + `</ul>`
 	if r := set.Read(Page{URL: u, Body: []byte(one)}); r.Match.Kind != KindListing {
 		t.Errorf("an item with related ones is a %s: %s %v", r.Match.Kind, r.Outcome, r.Evidence)
+	}
+	sellers := `<script type="application/ld+json">{"@type":"Product","name":"Phone 7","sku":"77","offers":{"@type":"AggregateOffer","offerCount":32,"lowPrice":19,"highPrice":9900,"priceCurrency":"TND"}}</script>` + one
+	if r := set.Read(Page{URL: u, Body: []byte(sellers)}); r.Match.Kind != KindListing {
+		t.Errorf("an item of many sellers is a %s: %s %v", r.Match.Kind, r.Outcome, r.Evidence)
 	}
 }
 

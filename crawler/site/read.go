@@ -95,6 +95,8 @@ func (p *page) decideKind() {
 	case m.Site.Generic || m.Kind == KindOther:
 		one, many := p.doc.Products(p.context())
 		switch {
+		case m.Site.Generic && m.Kind != KindListing && p.doc.SpansMany(p.context()) && distinct(p.shelf()) >= minUnasked:
+			m.Kind = KindSearch
 		case one && m.Kind != KindSearch:
 			m.Kind = KindListing
 		case many && m.Kind != KindListing:
