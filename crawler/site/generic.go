@@ -16,6 +16,7 @@ func genericSite() *Site {
 			{Kind: KindOther, Query: map[string]string{"skuId": `^(?P<id>\d{4,14})$`}},
 			{Kind: KindOther, Query: map[string]string{"productId": `^(?P<id>[A-Za-z0-9]{4,24})$`}},
 			{Kind: KindListing, Path: `(?i)/(?:product|produkt|producto|produit|prodotto|produto|item|listing|itm|artikel|dp|p|pd|ip)/(?:[^/]+/)*(?P<id>[^/]+?)(?:\.html?)?/?$`},
+			{Kind: KindListing, Path: `^(?:/[a-z]{2})?/pr/(?P<id>\d{5,14})(?:/|$)`},
 			{Kind: KindOther, Path: `/R-(?P<id>[A-Za-z0-9_]{4,30})/?$`},
 			{Kind: KindOther, Path: `[./](?P<id>\d{5,14})(?:/product)?(?:\.html?)?/?$`},
 			{Kind: KindOther, Path: `[-_](?P<id>\d{5,14})(?:\.html?|\.aspx|\.php)?/?$`},

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/andybalholm/cascadia"
 	"golang.org/x/net/html"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -53,6 +54,9 @@ func (p *page) holds(m *Marker) (string, bool) {
 		if !m.title.MatchString(plainQuotes(p.doc.Title())) {
 			return "", false
 		}
+		if m.Title == challengeTitle && p.article() {
+			return "", false // a page about challenges, not one
+		}
 		parts = append(parts, fmt.Sprintf("the title is %q", clip(p.doc.Title(), 100)))
 	}
 	if m.url != nil {
@@ -90,6 +94,20 @@ func (p *page) holds(m *Marker) (string, bool) {
 	}
 	return strings.Join(parts, " and "), true
 }
+
+// article reports a page with a heading and paragraphs of prose: a challenge
+// has a sentence or two.
+func (p *page) article() bool {
+	paragraphs, prose := 0, 0
+	for _, n := range p.doc.Find("h1 ~ p, h1 ~ div p", articleText) {
+		if size := len(listing.Text(n)); size >= 100 {
+			paragraphs, prose = paragraphs+1, prose+size
+		}
+	}
+	return paragraphs >= 3 && prose >= 500
+}
+
+var articleText = cascadia.MustCompile("h1 ~ p, h1 ~ div p")
 
 func (p *page) form(re *regexp.Regexp) (string, bool) {
 	for _, f := range p.doc.Forms() {
@@ -260,6 +278,8 @@ func (p *page) refused(status int) bool {
 		p.is(capture.Throttled, "the server answered 429")
 	case throttledTitle.MatchString(p.doc.Title()) && !p.hasProduct():
 		p.is(capture.Throttled, fmt.Sprintf("the title is %q", clip(p.doc.Title(), 100)))
+	case p.busy() != "" && !p.hasProduct():
+		p.is(capture.Throttled, fmt.Sprintf("the page says %q", clip(p.busy(), 120)))
 	case status == statusServiceUnavailable && retryAfter != "":
 		p.is(capture.Throttled, "the server answered 503 with Retry-After "+clip(retryAfter, 60))
 	case status == statusUnauthorized:
@@ -327,6 +347,17 @@ func unopened(form *html.Node) bool {
 }
 
 var throttledTitle = regexp.MustCompile(`(?i)^\W*(?:429\b|too many requests|rate limit exceeded|slow down)`)
+
+// busyText are the sentences of pages that ask to wait while many come.
+var busyText = regexp.MustCompile(`(?i)\blot of rush\b[^.!]{0,60}|\btoo many requests\b|\b(?:unusually |very |extremely )?high (?:traffic|demand|volume)\b[^.]{0,80}(?:try again|wait|queue)[^.]{0,40}|\byou are (?:now )?in (?:the |a |our )?(?:virtual )?(?:queue|waiting room)\b`)
+
+// busy gives the sentence of a page that says little more than to wait.
+func (p *page) busy() string {
+	if p.visible() > 600 {
+		return ""
+	}
+	return busyText.FindString(plainQuotes(listing.Clean(p.doc.Visible())))
+}
 
 func (p *page) classifyGone(status int) {
 	if p.asked.Kind == KindSearch {

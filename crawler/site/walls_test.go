@@ -60,6 +60,16 @@ func TestWalls(t *testing.T) {
 		{"nothing found, with recommendations", search, `<title>Search: 0 results found for "bag"</title><h2>You may like</h2>` + links, capture.SearchEmpty},
 		{"10 results", search, `<title>Search: 10 results found for "bag"</title>` + links, capture.Captured},
 		{"an empty cart is no empty search", search, `<title>Bags</title><p>No products in the cart.</p>` + text, capture.Shell},
+		{"a rush", "https://www.flipkart.com/search?q=iphone", `<title>Online Shopping India</title><div class="errorTitle">Lot of rush for the best offers!</div><div>We're finding the best way to get you there faster.</div>`, capture.Throttled},
+		{"words of a rush in a long page", other, `<title>Bags</title><h1>Bags</h1><p>There is a lot of rush for bags.</p>` + text, capture.Captured},
+		{"an article named like a challenge", other, `<title>Just a moment...</title><h1>Waiting for bags</h1><p>` + text[:300] + `</p><p>` + text[:300] + `</p><p>` + text[:300] + `</p>`, capture.Captured},
+		{"a challenge with a heading", other, `<title>Just a moment...</title><h1>shop.example</h1><p>Verifying you are human. This may take a few seconds.</p>`, capture.Challenge},
+		{"Mercado Libre's verification of an account", "https://www.mercadolibre.com.mx/gz/account-verification?go=x", `<title>Mercado Libre</title><p>x</p>`, capture.LoginWall},
+		{"a login by telephone", other, `<title>知乎</title><form><input name=digits><button type=button>获取短信验证码</button></form>`, capture.LoginWall},
+		{"gone in Swedish, the other way round", other, `<title>Shop</title><h1> Tyvärr kunde inte sidan hittas</h1>` + text, capture.RemovedSoft},
+		{"gone in Spanish", other, `<p>Hay 1 de error</p><div class="alert alert-danger"><ol><li>No encontrado</li></ol></div>`, capture.RemovedSoft},
+		{"gone in Russian", other, `<title>Market</title><h2>Такого товара у нас нет</h2><p>` + text, capture.RemovedSoft},
+		{"nothing found in Swedish", search, `<h1>Sökt på: x</h1><p>Gör gärna en ny sökning och prova att:</p>` + text, capture.SearchEmpty},
 		{"nothing found in Hebrew", search, `<title>x</title><p>לא נמצאו מוצרים</p>` + text, capture.SearchEmpty},
 	} {
 		status := 200
