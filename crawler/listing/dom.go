@@ -9,7 +9,7 @@ import (
 )
 
 // commonDecoy are the names that shops give to parts with other products.
-var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|similar|upsell\w*|cross-?sells?|also-?(?:viewed|bought|like\w*)|you-?may-?(?:also-?)?like|carousel|recently-?viewed|sponsored|frequently|bundles?|mini-?cart|cart-?drawer|more-?from|other-?items|suggest\w*|compar(?:e|ison)|bulk-?\w*|fbt|sims|bought-?together|popover-?preload)(?:$|[-_\s])|recommendation|relatedProduct|similarItems|alsoBought|recentlyViewed`)
+var commonDecoy = regexp.MustCompile(`(?i)(?:^|[-_\s])(?:recommend\w*|related|similar|upsell\w*|cross-?sells?|also-?(?:viewed|bought|like\w*)|you-?may-?(?:also-?)?like|carousel|recently-?viewed|sponsored|frequently|bundles?|mini-?cart|cart-?drawer|more-?from|other-?items|suggest\w*|compar(?:e|ison)|bulk-?\w*|bought-?together)(?:$|[-_\s])|recommendation|relatedProduct|similarItems|alsoBought|recentlyViewed`)
 
 // notPrice are the names of elements that hold a price which is not the one
 // asked for now.
@@ -24,7 +24,7 @@ type nameFlags struct{ decoy, price, notPrice, strike bool }
 // Words without which the expressions cannot match: looking for them first is
 // ten times cheaper.
 var (
-	decoyWords   = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest", "compar", "bulk", "fbt", "sims", "together", "popover"}
+	decoyWords   = []string{"recommend", "related", "similar", "upsell", "cross", "also", "may", "carousel", "recently", "sponsored", "frequently", "bundle", "cart", "more", "other", "suggest", "compar", "bulk", "together"}
 	galleryWords = []string{"image", "photo", "gallery", "picture", "thumb"}
 	priceWords   = []string{"price", "preis", "prix", "precio", "prezzo", "preco", "cena", "amount"}
 )

@@ -55,7 +55,7 @@ func (e *extraction) addLabelled() {
 		if !ok {
 			continue
 		}
-		value := labelledValue(n, text)
+		value := beforeLabel(n, labelledValue(n, text))
 		if m := nextLabel.FindStringIndex(value); m != nil {
 			value = strings.TrimSpace(value[:m[0]])
 		}
@@ -69,6 +69,25 @@ func (e *extraction) addLabelled() {
 		}
 		e.add(Candidate{Field: f, Raw: value, Source: "dom", Path: "label " + label, Confidence: conf})
 	}
+}
+
+// labelNode is a text that begins with a label of its own.
+var labelNode = regexp.MustCompile(`^\p{L}[\p{L} #.]{1,20}:(?:\s|$)`)
+
+// beforeLabel cuts a value where a text of its own begins the next label: an
+// icon or a margin parts them for the eye, and no space in the source.
+func beforeLabel(n *html.Node, value string) string {
+	for c := range n.Descendants() {
+		if c.Type != html.TextNode {
+			continue
+		}
+		if t := Clean(c.Data); t != "" && labelNode.MatchString(t) {
+			if i := strings.Index(value, t); i > 0 {
+				value = strings.TrimSpace(value[:i])
+			}
+		}
+	}
+	return value
 }
 
 // itemNumberName is an element that the shop calls its item's number.

@@ -268,7 +268,9 @@ func implausible(text string, n number) bool {
 	return false
 }
 
-// dayMonth is a text that is nothing but a day and a month.
+// dayMonth is a text that is nothing but a day and a month. Without a currency
+// beside it, it might be cents behind a dash as well: no amount is certain, and
+// 25 would be wrong for either.
 var dayMonth = regexp.MustCompile(`^\s*\d{1,2}-0\d\s*$`)
 
 // threshold ends a text that is followed by what one must order, not pay:

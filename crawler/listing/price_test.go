@@ -104,6 +104,8 @@ func TestPriceTexts(t *testing.T) {
 		{"Versandkostenfrei für Bestellungen ab 29 €", "", ""},
 		{"Цена: уточняйте (мин. заказ: 1 )", "", ""},
 		{"25-09", "", ""},
+		{"45-09", "EUR", ""},
+		{"€ 25-30", "", "25 EUR"},
 		{"-34%", "", ""},
 	} {
 		got := ""
