@@ -18,6 +18,7 @@ function move(step) {
 // Boxes of the queue: x chooses the row one is in, a all of them, and with
 // Shift a click chooses all between. Without a choice nothing can be decided.
 const batch = document.querySelector("form[data-batch]");
+if (batch) batch.classList.add("js"); // what to decide is shown when something is chosen
 const boxes = [...document.querySelectorAll("[data-pick]")];
 let lastBox = -1;
 
