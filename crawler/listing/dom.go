@@ -400,9 +400,10 @@ func (e *extraction) saysElsewhere(before, after string) bool {
 	return e.alone[after]
 }
 
-// innermost goes down while one element holds all the text.
+// innermost goes down while one element holds all the text, some levels only:
+// hostile pages nest without end.
 func innermost(n *html.Node) *html.Node {
-	for {
+	for range 8 {
 		var only *html.Node
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
 			switch {
@@ -418,6 +419,7 @@ func innermost(n *html.Node) *html.Node {
 		}
 		n = only
 	}
+	return n
 }
 
 // touching reports that the digits of one element end where another's begin.
