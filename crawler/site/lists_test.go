@@ -121,3 +121,18 @@ func TestManyLinks(t *testing.T) {
 		t.Errorf("got %s %v", r.Outcome, r.Evidence)
 	}
 }
+
+// TestListsInData holds lists whose links are only in data, and links of items
+// in cards without a price.
+func TestListsInData(t *testing.T) {
+	set := configs(t)
+	for _, tc := range []struct{ name, url, body, first string }{
+		{"SHEIN's trends", "https://us.shein.com/top-trend", `<p>Trends</p><script>var trendPageSsrData = {"products":{"list":[{"goods_id":"52376688","goods_name":"Shirt"},{"goods_id":"40698595"}]}};</script>`, "https://us.shein.com/-p-52376688.html"},
+		{"cars", "https://cars.example/s/all", `<div><a href="/ka/pr/119009815/a-car?offerType=basic">A car</a></div><div><a href="/ka/pr/118903816/b-car">B</a></div><a href="/ka/pr/about">about</a>`, "https://cars.example/ka/pr/119009815/a-car?offerType=basic"},
+	} {
+		r := set.Read(Page{URL: tc.url, Body: []byte(tc.body)})
+		if r.Match.Kind != KindSearch || r.Outcome != capture.Captured || len(r.Links) != 2 || r.Links[0].URL != tc.first {
+			t.Errorf("%s: %s %s %v, links %+v", tc.name, r.Match.Kind, r.Outcome, r.Evidence, r.Links)
+		}
+	}
+}
