@@ -111,8 +111,15 @@ func vaultResult(err error) string {
 		err  error
 		name string
 	}{
-		{nil, "ok"}, {vault.ErrExists, "exists"}, {vault.ErrNotFound, "not_found"}, {vault.ErrLocked, "locked"}, {vault.ErrShorter, "shorter"},
-		{vault.ErrDigest, "digest"}, {vault.ErrUnsupported, "unsupported"}, {vault.ErrBadKey, "bad_key"}, {vault.ErrUnavailable, "unavailable"},
+		{nil, "ok"},
+		{vault.ErrExists, "exists"},
+		{vault.ErrNotFound, "not_found"},
+		{vault.ErrLocked, "locked"},
+		{vault.ErrShorter, "shorter"},
+		{vault.ErrDigest, "digest"},
+		{vault.ErrUnsupported, "unsupported"},
+		{vault.ErrBadKey, "bad_key"},
+		{vault.ErrUnavailable, "unavailable"},
 	} {
 		if errors.Is(err, r.err) {
 			return r.name

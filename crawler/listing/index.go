@@ -49,10 +49,6 @@ func (x *elements) add(n *html.Node) {
 	}
 }
 
-// htmlSpace are the characters that part the classes of an attribute; other
-// white space of Unicode is part of a class.
-func htmlSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\f' || r == '\r' }
-
 func (x *elements) ofClass(name string) []int32 {
 	var out []int32
 	for _, g := range x.class[name] {

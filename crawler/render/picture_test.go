@@ -18,6 +18,7 @@ func picture(t testing.TB, a *capture.Artifact) image.Image {
 	t.Helper()
 	if a == nil {
 		t.Fatal("no picture")
+		return nil
 	}
 	b, err := capture.ReadAll(a.Body, 1<<28)
 	if err != nil {
