@@ -22,6 +22,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/custody/storetest"
 	"github.com/trawlmark/trawlmark/archive/manifest"
 	"github.com/trawlmark/trawlmark/archive/sqldb"
 	"github.com/trawlmark/trawlmark/archive/sqldb/sqldbtest"
@@ -52,26 +53,10 @@ func newWorld(t *testing.T) *world {
 	w := &world{store: &custody.Mem{}, spool: t.TempDir(), now: noon}
 	now := func() time.Time { return w.now }
 	w.vault, w.ids = vault.NewMem(now), capture.NewIDSource(now, rand.Reader)
-	keys, err := custody.NewKeys("log.example", rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, _, err := keys.Signer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := keys.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifiers, err := custody.VerifierList(public...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.log, err = custody.Open(t.Context(), custody.Config{
-		Origin: "log.example", Signer: signer, Verifiers: verifiers, Vault: w.vault, Store: w.store,
-		Now: now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
+	cfg := storetest.Config(t, "log.example", w.vault, now)
+	cfg.Store = w.store
+	var err error
+	w.log, err = custody.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

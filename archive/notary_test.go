@@ -16,6 +16,7 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/custody/storetest"
 	"github.com/trawlmark/trawlmark/archive/seal"
 	"github.com/trawlmark/trawlmark/archive/seal/demotsa"
 	"github.com/trawlmark/trawlmark/archive/seal/stamp"
@@ -64,29 +65,15 @@ func (s *sealing) Do(r *http.Request) (*http.Response, error) {
 func newSealing(t *testing.T) *sealing {
 	s := &sealing{t: t, now: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC), tsas: map[string]*demotsa.TSA{}, asked: map[string]int{}}
 	s.vault, s.slog = vault.NewMem(s.clock), slog.New(slog.NewTextHandler(&s.said, nil))
-	keys, err := custody.NewKeys("log.example.org/x", rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, _, err := keys.Signer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, _ := keys.Public()
-	verifiers, err := custody.VerifierList(public...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.log, err = custody.Open(context.Background(), custody.Config{
-		Origin: "log.example.org/x", Signer: signer, Verifiers: verifiers, Vault: s.vault, Store: &custody.Mem{},
-		Now: s.clock, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
+	cfg := storetest.Config(t, "log.example.org/x", s.vault, s.clock)
+	var err error
+	s.log, err = custody.Open(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := &seal.Client{HTTP: s, Now: s.clock, Rand: rand.Reader}
 	s.seal = seal.Config{
-		Client: client, Vault: s.vault, Verifiers: verifiers, Web: s, Host: "host-1", Now: s.clock,
+		Client: client, Vault: s.vault, Verifiers: cfg.Verifiers, Web: s, Host: "host-1", Now: s.clock,
 		Log: s.slog,
 	}
 	for _, name := range []string{"alpha", "beta"} {

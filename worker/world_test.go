@@ -14,6 +14,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/custody/storetest"
 	"github.com/trawlmark/trawlmark/archive/sqldb"
 	"github.com/trawlmark/trawlmark/archive/sqldb/sqldbtest"
 	"github.com/trawlmark/trawlmark/archive/vault"
@@ -73,26 +74,7 @@ func newWorld(t *testing.T) *world {
 	if w.sites, err = site.Load(os.DirFS("../configs/sites")); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := custody.NewKeys("log.example", rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, _, err := keys.Signer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := keys.Public()
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifiers, err := custody.VerifierList(public...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.custody, err = custody.Open(t.Context(), custody.Config{
-		Origin: "log.example", Signer: signer, Verifiers: verifiers, Vault: w.vault, Store: &custody.Mem{},
-		Now: time.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
+	w.custody, err = custody.Open(t.Context(), storetest.Config(t, "log.example", w.vault, time.Now))
 	if err != nil {
 		t.Fatal(err)
 	}

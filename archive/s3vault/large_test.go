@@ -19,6 +19,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/custody/storetest"
 	"github.com/trawlmark/trawlmark/archive/s3vault/gateway/gatewaytest"
 	"github.com/trawlmark/trawlmark/archive/sqldb/sqldbtest"
 	"github.com/trawlmark/trawlmark/archive/vault"
@@ -175,17 +176,7 @@ func newLarge(t *testing.T) large {
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	w := large{vault: open(t, config(gatewaytest.Start(t))), ids: capture.NewIDSource(time.Now, rand.Reader)}
-	keys, err := custody.NewKeys("log.example", rand.Reader)
-	fatal(err)
-	signer, _, err := keys.Signer()
-	fatal(err)
-	public, err := keys.Public()
-	fatal(err)
-	verifiers, err := custody.VerifierList(public...)
-	fatal(err)
-	log, err := custody.Open(t.Context(), custody.Config{
-		Origin: "log.example", Signer: signer, Verifiers: verifiers, Vault: w.vault, Store: &custody.Mem{}, Now: time.Now, Rand: rand.Reader, Log: quiet,
-	})
+	log, err := custody.Open(t.Context(), storetest.Config(t, "log.example", w.vault, time.Now))
 	fatal(err)
 	cat, err := catalog.Open(t.Context(), sqldbtest.SQLite(t)())
 	fatal(err)

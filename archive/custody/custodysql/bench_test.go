@@ -3,34 +3,20 @@ package custodysql
 import (
 	"context"
 	"crypto/rand"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/custody/storetest"
 	"github.com/trawlmark/trawlmark/archive/sqldb/sqldbtest"
 	"github.com/trawlmark/trawlmark/archive/vault"
 )
 
 func benchLog(b *testing.B, store custody.Store) *custody.Log {
-	keys, err := custody.NewKeys("log.example.org/x", rand.Reader)
-	if err != nil {
-		b.Fatal(err)
-	}
-	signer, _, err := keys.Signer()
-	if err != nil {
-		b.Fatal(err)
-	}
-	public, _ := keys.Public()
-	verifiers, err := custody.VerifierList(public...)
-	if err != nil {
-		b.Fatal(err)
-	}
-	l, err := custody.Open(context.Background(), custody.Config{
-		Origin: "log.example.org/x", Signer: signer, Verifiers: verifiers, Vault: vault.NewMem(time.Now), Store: store,
-		Now: time.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
+	cfg := storetest.Config(b, "log.example.org/x", vault.NewMem(time.Now), time.Now)
+	cfg.Store = store
+	l, err := custody.Open(context.Background(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

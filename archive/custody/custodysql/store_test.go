@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -67,23 +66,8 @@ func TestLeaseEnds(t *testing.T) {
 func TestLog(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db func() *sqldb.DB) {
 		ctx := context.Background()
-		keys, err := custody.NewKeys("log.example.org/x", rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		signer, _, err := keys.Signer()
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, _ := keys.Public()
-		verifiers, err := custody.VerifierList(public...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := custody.Config{
-			Origin: "log.example.org/x", Signer: signer, Verifiers: verifiers, Vault: vault.NewMem(time.Now), MaxBatch: 100,
-			Now: time.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
-		}
+		cfg := storetest.Config(t, "log.example.org/x", vault.NewMem(time.Now), time.Now)
+		cfg.MaxBatch = 100
 		for round := range 3 {
 			cfg.Store = open(t, db(), time.Now)
 			l, err := custody.Open(ctx, cfg)
@@ -128,23 +112,8 @@ func TestLog(t *testing.T) {
 func TestEightSequencers(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db func() *sqldb.DB) {
 		ctx := context.Background()
-		keys, err := custody.NewKeys("log.example.org/x", rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		signer, _, err := keys.Signer()
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, _ := keys.Public()
-		verifiers, err := custody.VerifierList(public...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := custody.Config{
-			Origin: "log.example.org/x", Signer: signer, Verifiers: verifiers, Vault: vault.NewMem(time.Now), MaxBatch: 7,
-			Now: time.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
-		}
+		cfg := storetest.Config(t, "log.example.org/x", vault.NewMem(time.Now), time.Now)
+		cfg.MaxBatch = 7
 		const processes, each = 8, 12
 		var logs []*custody.Log
 		for range processes {
