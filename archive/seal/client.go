@@ -261,10 +261,3 @@ func (c *Client) post(ctx context.Context, t TSA, query []byte) (tsr []byte, dat
 	date, _ = http.ParseTime(resp.Header.Get("Date"))
 	return b, date, nil // one byte too many is refused by Verify
 }
-
-// Verify is stamp.Verify, for those who have this package at hand anyway: it
-// checks a .tsr over checkpoint bytes against pinned roots, the chain at the
-// stamped time; at is now, or zero.
-func Verify(tsr, checkpoint []byte, roots []*x509.Certificate, at time.Time) (stamp.Time, error) {
-	return stamp.Verify(tsr, checkpoint, stamp.Trust{Roots: roots}, at)
-}

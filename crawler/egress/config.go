@@ -3,7 +3,6 @@ package egress
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -115,30 +114,6 @@ func (c Config) Validate() error {
 		return fmt.Errorf("egress.max_bytes: %d is negative", c.MaxBytes)
 	}
 	return nil
-}
-
-// ParseCAs reads the certificates of a PEM file, for Config.ExtraCAs.
-func ParseCAs(pemBytes []byte) ([]*x509.Certificate, error) {
-	var certs []*x509.Certificate
-	for rest := pemBytes; ; {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("a PEM block of type %q is no certificate: keep only certificates in the file", block.Type)
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d cannot be read: %w", len(certs)+1, err)
-		}
-		certs = append(certs, cert)
-	}
-	if len(certs) == 0 {
-		return nil, errors.New("no PEM certificate found")
-	}
-	return certs, nil
 }
 
 // override is one parsed entry of Config.Override.
