@@ -110,6 +110,9 @@ func (m *Market) serveBroken(w http.ResponseWriter, r *http.Request, l Listing, 
 		case <-r.Context().Done():
 		case <-m.stop.Done():
 		}
+		// Returning would send the end of the body, and a market that closes
+		// would have finished a page that has no end.
+		panic(http.ErrAbortHandler)
 	case FaultCut:
 		// More is promised than comes: net/http then cuts the connection.
 		w.Header().Set("Content-Length", strconv.Itoa(len(page)))
@@ -131,7 +134,7 @@ func (m *Market) serveBroken(w http.ResponseWriter, r *http.Request, l Listing, 
 		push(w, half)
 		for i := 0; push(w, fmt.Appendf(nil, "<p>And one more thing, number %d.</p>%s\n", i, pad)); i++ {
 			if !m.pause(r, 5*time.Millisecond) {
-				return
+				panic(http.ErrAbortHandler) // as above: it has no end
 			}
 		}
 	}
