@@ -55,11 +55,13 @@ func (s *Server) openCase(ctx context.Context, _ *http.Request, in url.Values, w
 type caseModel struct {
 	Case     catalog.Case    `json:"case"`
 	Captures []catalog.Entry `json:"captures"`
-	Next     string          `json:"next,omitempty"`
-	Custody  []custodyLine   `json:"custody"`
-	Older    int             `json:"older_events,omitempty"`
-	Packages []PackageOrder  `json:"packages,omitempty"`
-	CanOrder bool            `json:"-"`
+	// Redactions says of which captures others on the page are redactions.
+	Redactions map[capture.ID]capture.ID `json:"redactions,omitempty"`
+	Next       string                    `json:"next,omitempty"`
+	Custody    []custodyLine             `json:"custody"`
+	Older      int                       `json:"older_events,omitempty"`
+	Packages   []PackageOrder            `json:"packages,omitempty"`
+	CanOrder   bool                      `json:"-"`
 }
 
 func (s *Server) casePage(ctx context.Context, r *http.Request, _ Person) (any, error) {
@@ -75,6 +77,9 @@ func (s *Server) casePage(ctx context.Context, r *http.Request, _ Person) (any, 
 		return nil, searchError(err, q)
 	}
 	m.Captures, m.Next = append(m.Captures, p.Entries...), p.Next
+	if m.Redactions, err = s.redactionsIn(ctx, p.Entries); err != nil {
+		return nil, err
+	}
 	if s.Orders != nil {
 		m.CanOrder = true
 		if m.Packages, err = s.Orders.Orders(ctx, id); err != nil {
@@ -202,6 +207,27 @@ func (s *Server) closeCase(ctx context.Context, r *http.Request, in url.Values, 
 	return map[string]any{"case": k.ID, "closed": true}, "/cases/" + k.ID, nil
 }
 
+// packageRequest reads how a case is to be handed over.
+func packageRequest(k catalog.Case, in url.Values, who Person) (PackageRequest, error) {
+	q := PackageRequest{Case: k.ID, By: who.Actor(), To: strings.TrimSpace(in.Get("to")), Purpose: strings.TrimSpace(in.Get("purpose"))}
+	switch in.Get("redacted") {
+	case "", "false":
+	case "true":
+		q.Redacted = true
+	case "rest":
+		q.Redacted, q.RestWhole = true, true
+	default:
+		return q, bad("Say redacted: false, true, or rest (redacted copies where there are any, the rest whole).")
+	}
+	switch {
+	case q.To == "" || q.Purpose == "" || len(q.To) > 1000 || len(q.Purpose) > 4000:
+		return q, bad("Say for whom the package is, and why: both go on record and into it.")
+	case k.Captures == 0:
+		return q, conflict{sentence("The case has no captures yet.")}
+	}
+	return q, nil
+}
+
 // packageFile hands a case over: the package is made and verified on disk
 // before the first byte of it is given away.
 func (s *Server) packageFile(w http.ResponseWriter, r *http.Request, who Person) error {
@@ -213,14 +239,12 @@ func (s *Server) packageFile(w http.ResponseWriter, r *http.Request, who Person)
 	if err != nil {
 		return err
 	}
-	q := PackageRequest{Case: k.ID, By: who.Actor(), To: strings.TrimSpace(in.Get("to")), Purpose: strings.TrimSpace(in.Get("purpose"))}
-	switch {
-	case s.Package == nil:
+	if s.Package == nil {
 		return bad("This console makes no packages. Use `trawlmark evidence export --case " + k.ID + "`.")
-	case q.To == "" || q.Purpose == "" || len(q.To) > 1000 || len(q.Purpose) > 4000:
-		return bad("Say for whom the package is, and why: both go on record and into it.")
-	case k.Captures == 0:
-		return conflict{sentence("The case has no captures yet.")}
+	}
+	q, err := packageRequest(k, in, who)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), downloadTime)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive"
 	"github.com/trawlmark/trawlmark/archive/bundle"
+	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/sqldb"
@@ -99,6 +100,8 @@ func answerTo(err error) answer {
 		return answer{http.StatusConflict, "Somebody else decided meanwhile. Look again, then repeat if you still want it."}
 	case errors.Is(err, ledger.ErrPaused), errors.Is(err, ledger.ErrFired):
 		return answer{http.StatusConflict, err.Error()}
+	case errors.Is(err, export.ErrNoRedaction):
+		return answer{http.StatusConflict, "Nothing was made: " + err.Error() + "."}
 	case errors.Is(err, archive.ErrGone):
 		return answer{http.StatusGone, "The capture is gone: it was erased, or its retention ended. That it was there, and what was done with it, stays on record."}
 	case errors.Is(err, archive.ErrTampered), errors.Is(err, bundle.ErrTampered), errors.Is(err, bundle.ErrChanged), errors.Is(err, vault.ErrDigest):

@@ -86,12 +86,14 @@ func (f search) At(cursor string) search { f.Cursor = cursor; return f }
 
 // evidenceModel is a page of captures.
 type evidenceModel struct {
-	Search   search            `json:"search"`
-	Captures []catalog.Entry   `json:"captures"`
-	Next     string            `json:"next,omitempty"`
-	Problem  string            `json:"-"`
-	Outcomes []capture.Outcome `json:"-"`
-	Sites    []string          `json:"-"`
+	Search   search          `json:"search"`
+	Captures []catalog.Entry `json:"captures"`
+	// Redactions says of which captures others on the page are redactions.
+	Redactions map[capture.ID]capture.ID `json:"redactions,omitempty"`
+	Next       string                    `json:"next,omitempty"`
+	Problem    string                    `json:"-"`
+	Outcomes   []capture.Outcome         `json:"-"`
+	Sites      []string                  `json:"-"`
 }
 
 func (s *Server) evidencePage(ctx context.Context, r *http.Request, _ Person) (any, error) {
@@ -111,6 +113,9 @@ func (s *Server) evidencePage(ctx context.Context, r *http.Request, _ Person) (a
 	}
 	m.Captures = append(m.Captures, p.Entries...)
 	m.Next = p.Next
+	if m.Redactions, err = s.redactionsIn(ctx, p.Entries); err != nil {
+		return nil, err
+	}
 	if isAPI(r) {
 		return m, nil
 	}
@@ -180,6 +185,11 @@ type captureModel struct {
 	// Gone: it was erased or expired; what was done is all that is left.
 	Gone bool `json:"gone"`
 
+	// RedactionOf is what it is a redaction of; Redactions are those of it, the
+	// newest first.
+	RedactionOf *capture.ID  `json:"redaction_of,omitempty"`
+	Redactions  []capture.ID `json:"redactions,omitempty"`
+
 	Pictures []picture      `json:"-"`
 	Cases    []catalog.Case `json:"-"`
 	Log      string         `json:"log"`
@@ -191,11 +201,26 @@ type captureModel struct {
 
 // captureList is captures in a table, and the page that it stands on.
 type captureList struct {
-	List []catalog.Entry
-	Back string
+	List       []catalog.Entry
+	Redactions map[capture.ID]capture.ID
+	Back       string
 }
 
-func captures(list []catalog.Entry, back string) captureList { return captureList{list, back} }
+func captures(list []catalog.Entry, redactions map[capture.ID]capture.ID, back string) captureList {
+	return captureList{list, redactions, back}
+}
+
+// Redaction reports whether a capture of the list is a redaction.
+func (l captureList) Redaction(id capture.ID) bool { _, is := l.Redactions[id]; return is }
+
+// redactionsIn gives, of those captures that are redactions, what they are of.
+func (s *Server) redactionsIn(ctx context.Context, list []catalog.Entry) (map[capture.ID]capture.ID, error) {
+	ids := make([]capture.ID, len(list))
+	for i, e := range list {
+		ids[i] = e.ID
+	}
+	return s.Index.Originals(ctx, ids)
+}
 
 // backTo reads where a person came from, of the pages that lead to captures.
 func backTo(r *http.Request) (back, text string) {
@@ -229,6 +254,9 @@ func (s *Server) capturePage(ctx context.Context, r *http.Request, who Person) (
 		return nil, err
 	}
 	m.Files = append(m.Files, arts...)
+	if err := s.fillRedactions(ctx, &m); err != nil {
+		return nil, err
+	}
 	m.Pictures = picturesOf(id, arts)
 	m.Back, m.BackText = backTo(r)
 	g, gctx := errgroup.WithContext(ctx)
@@ -241,6 +269,20 @@ func (s *Server) capturePage(ctx context.Context, r *http.Request, who Person) (
 		m.Cases, err = s.openCases(ctx)
 	}
 	return m, err
+}
+
+// fillRedactions tells of what a capture is a copy with parts withheld, and
+// which such copies there are of it.
+func (s *Server) fillRedactions(ctx context.Context, m *captureModel) error {
+	of, err := s.Index.Original(ctx, m.Entry.ID)
+	if err == nil {
+		m.RedactionOf = &of
+	} else if !errors.Is(err, catalog.ErrNotFound) {
+		return err
+	}
+	m.Redactions, err = s.Index.Redactions(ctx, m.Entry.ID)
+	slices.Reverse(m.Redactions)
+	return err
 }
 
 // openCases are the cases that captures can be put into.

@@ -277,9 +277,20 @@ func TestPackageIsWholeBeforeItIsGiven(t *testing.T) {
 	if r.Code != http.StatusOK || r.Body.String() != "PK package" || r.Header().Get("Content-Disposition") != `attachment; filename="case-1.zip"` {
 		t.Fatalf("the package got %d %v", r.Code, r.Header())
 	}
-	if want := (PackageRequest{strings.TrimPrefix(kase, "/cases/"), "person:legal", "Counsel LLP", "A v. B"}); asked != want {
+	if want := (PackageRequest{Case: strings.TrimPrefix(kase, "/cases/"), By: "person:legal", To: "Counsel LLP", Purpose: "A v. B"}); asked != want {
 		t.Errorf("asked for %+v, want %+v", asked, want)
 	}
+	for how, want := range map[string][2]bool{"false": {}, "true": {true, false}, "rest": {true, true}} {
+		form.Set("redacted", how)
+		if r := b.post(kase+"/package", form); r.Code != http.StatusOK || [2]bool{asked.Redacted, asked.RestWhole} != want {
+			t.Errorf("redacted %s: got %d, asked for %+v", how, r.Code, asked)
+		}
+	}
+	form.Set("redacted", "maybe")
+	if r := b.post(kase+"/package", form); r.Code != http.StatusBadRequest {
+		t.Errorf("redacted maybe: got %d", r.Code)
+	}
+	form.Del("redacted")
 	fails = true
 	if r := b.post(kase+"/package", form); r.Code != http.StatusBadGateway || strings.Contains(r.Body.String(), "PK package") {
 		t.Errorf("a package that does not verify got %d", r.Code)
@@ -311,5 +322,38 @@ func TestWhatIsGoneIsSaid(t *testing.T) {
 		if r := b.get("/captures/" + e.ID.String() + p); r.Code != http.StatusGone && r.Code != http.StatusNotFound {
 			t.Errorf("%s of it got %d", p, r.Code)
 		}
+	}
+}
+
+// A redaction and its original tell of each other, and lists say which is one.
+func TestRedactionsAndOriginalsTellOfEachOther(t *testing.T) {
+	w := newWorld(t)
+	e := w.captured("7", "Belvoir")
+	b := w.as(Legal)
+	if body := b.page("/captures/" + e.ID.String()); strings.Contains(body, "Redaction") {
+		t.Error("a capture without redactions tells of some")
+	}
+	r := must(w.arch.Redact(t.Context(), archive.Redaction{
+		Capture: e.ID, Reason: "names of third parties", Boxes: []archive.Box{{X: 5, Y: 5, W: 20, H: 20}}, Remove: []archive.Removal{{Kind: "text", What: "price"}},
+	}, "person:ann"))(t)
+	must(w.arch.StoreRedaction(t.Context(), r))(t)
+	original, copied := b.page("/captures/"+e.ID.String()), b.page("/captures/"+r.ID.String())
+	if !strings.Contains(original, `<dt>Redactions</dt>`) || !strings.Contains(original, `href="/captures/`+r.ID.String()+`"`) || strings.Contains(original, "Redaction of") {
+		t.Error("the original's page does not list its redaction")
+	}
+	for _, want := range []string{`Redaction of <a href="/captures/` + e.ID.String() + `"`, "names of third parties", "<dt>Withheld</dt>"} {
+		if !strings.Contains(copied, want) {
+			t.Errorf("the redaction's page does not say %q", want)
+		}
+	}
+	if n := strings.Count(b.page("/evidence"), `<span class="chip">redaction</span>`); n != 1 {
+		t.Errorf("%d captures of the list are marked as redactions", n)
+	}
+	code, m := b.json(http.MethodGet, "/api/v1/captures/"+r.ID.String(), "")
+	if code != http.StatusOK || m["redaction_of"] != e.ID.String() {
+		t.Errorf("the API says %d, %v", code, m["redaction_of"])
+	}
+	if _, m = b.json(http.MethodGet, "/api/v1/captures/"+e.ID.String(), ""); len(m["redactions"].([]any)) != 1 {
+		t.Errorf("the API says %v", m["redactions"])
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -63,14 +62,12 @@ func (s *Server) orderPackage(ctx context.Context, r *http.Request, in url.Value
 	if err != nil {
 		return nil, "", err
 	}
-	q := PackageRequest{Case: k.ID, By: who.Actor(), To: strings.TrimSpace(in.Get("to")), Purpose: strings.TrimSpace(in.Get("purpose"))}
-	switch {
-	case s.Orders == nil:
+	if s.Orders == nil {
 		return nil, "", bad("This console cannot order packages. Use `trawlmark package order --case " + k.ID + "`.")
-	case q.To == "" || q.Purpose == "" || len(q.To) > 1000 || len(q.Purpose) > 4000:
-		return nil, "", bad("Say for whom the package is, and why: both go on record and into it.")
-	case k.Captures == 0:
-		return nil, "", conflict{sentence("The case has no captures yet.")}
+	}
+	q, err := packageRequest(k, in, who)
+	if err != nil {
+		return nil, "", err
 	}
 	o, err := s.Orders.Order(ctx, q)
 	if err != nil {

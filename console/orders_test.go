@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/vault"
@@ -19,9 +20,14 @@ type desk struct {
 	ids   *capture.IDSource
 	have  []PackageOrder
 	fault error // of Fetch
+	// refuse is what is said of an order for redactions.
+	refuse error
 }
 
 func (d *desk) Order(_ context.Context, q PackageRequest) (PackageOrder, error) {
+	if q.Redacted && d.refuse != nil {
+		return PackageOrder{}, d.refuse
+	}
 	o := PackageOrder{ID: d.ids.New(), State: "waiting", Case: q.Case, To: q.To, By: q.By, Name: "case-" + q.Case + ".zip"}
 	d.have = append(d.have, o)
 	return o, nil
@@ -56,6 +62,10 @@ func TestAPackageIsOrderedAndFetched(t *testing.T) {
 	}
 	if r := b.post(kase+"/order", url.Values{"to": {"Counsel"}, "purpose": {"A v. B"}}); r.Code != http.StatusSeeOther || r.Header().Get("Location") != kase+"#packages" {
 		t.Fatalf("got %d to %q", r.Code, r.Header().Get("Location"))
+	}
+	d.refuse = export.Unredacted{f.Capture}
+	if r := b.post(kase+"/order", url.Values{"to": {"Counsel"}, "purpose": {"A v. B"}, "redacted": {"true"}}); r.Code != http.StatusConflict || !strings.Contains(r.Body.String(), "trawlmark evidence redact "+f.Capture.String()) {
+		t.Errorf("a capture without a redaction got %d: %s", r.Code, r.Body)
 	}
 	at := "/packages/" + d.have[0].ID.String()
 	if page := b.page(kase); !strings.Contains(page, "waiting") || !strings.Contains(page, "Counsel") || strings.Contains(page, at) {

@@ -187,6 +187,7 @@ func (s *Server) funcs() template.FuncMap {
 		"lines":    func(list []string) string { return strings.Join(list, "\n") },
 		"add":      func(a, b int) int { return a + b },
 		"name":     fileRole,
+		"tile":     func(n int64) int { return int(n) },
 		"web":      isWeb,
 		"text":     func(role string) bool { return sourceRoles[role] },
 		"openIn":   func(c ledger.Counts) int { return openJobs(c) },

@@ -67,6 +67,12 @@ type Index interface {
 	Get(ctx context.Context, id capture.ID) (catalog.Entry, error)
 	Artifacts(ctx context.Context, id capture.ID) ([]catalog.Artifact, error)
 	Counts(ctx context.Context) ([]catalog.Count, error)
+	// Original gives what a capture is a redaction of; catalog.ErrNotFound when
+	// it is none, Originals the same of many. Redactions gives those of a
+	// capture, the oldest first.
+	Original(ctx context.Context, id capture.ID) (capture.ID, error)
+	Originals(ctx context.Context, ids []capture.ID) (map[capture.ID]capture.ID, error)
+	Redactions(ctx context.Context, original capture.ID) ([]capture.ID, error)
 }
 
 // CaseIndex is where cases are found; *catalog.Catalog.
@@ -87,7 +93,12 @@ type Cases interface {
 type Package func(ctx context.Context, file *os.File, q PackageRequest) (Packaged, error)
 
 // PackageRequest says what is handed over, by whom, to whom, and why.
-type PackageRequest struct{ Case, By, To, Purpose string }
+type PackageRequest struct {
+	Case, By, To, Purpose string
+	// Redacted hands over the newest redaction of each capture in its place. A
+	// capture without one is refused, or handed over whole with RestWhole.
+	Redacted, RestWhole bool
+}
 
 // Packaged is a package that was made.
 type Packaged struct {

@@ -157,7 +157,7 @@ func (a *app) packager(ctx context.Context, arch *archive.Archive, tmp string) (
 		return nil, err
 	}
 	return func(ctx context.Context, f *os.File, q console.PackageRequest) (console.Packaged, error) {
-		s, err := pack(ctx, f, export.Request{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose})
+		s, err := pack(ctx, f, export.Request{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose, Redacted: q.Redacted, RestWhole: q.RestWhole})
 		return console.Packaged{Name: s.Name, SHA256: s.SHA256, Warnings: s.Warnings}, err
 	}, nil
 }

@@ -40,8 +40,11 @@ the package.
 			"  trawlmark evidence export --case 2026-017 -o for-court.zip\n" +
 			"  trawlmark evidence export --case 2026-017 --portal temu --complaint complaint.yaml -o temu",
 		RunE: func(c *cobra.Command, args []string) error {
-			if (q.Case == "") == (len(args) == 0) {
+			switch {
+			case (q.Case == "") == (len(args) == 0):
 				return usagef("name captures, or a case with --case")
+			case q.RestWhole && !q.Redacted:
+				return usagef("--rest-whole goes with --redacted: without that, every capture is handed over whole")
 			}
 			for _, s := range args {
 				id, err := parseID(s)

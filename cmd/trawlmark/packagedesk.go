@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/vault"
 	"github.com/trawlmark/trawlmark/console"
@@ -21,7 +22,15 @@ const (
 )
 
 func (d packageDesk) Order(ctx context.Context, q console.PackageRequest) (console.PackageOrder, error) {
-	w, err := (worker.PackageOrder{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose}).Work()
+	o := worker.PackageOrder{Case: q.Case, By: q.By, To: q.To, Purpose: q.Purpose, Redacted: q.Redacted, RestWhole: q.RestWhole}
+	cat, err := d.a.openCatalog(ctx)
+	if err != nil {
+		return console.PackageOrder{}, err
+	}
+	if err := export.Check(ctx, cat, exportRequest(o)); err != nil {
+		return console.PackageOrder{}, err
+	}
+	w, err := o.Work()
 	if err != nil {
 		return console.PackageOrder{}, err
 	}

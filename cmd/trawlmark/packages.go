@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trawlmark/trawlmark/archive/bundle"
+	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/vault"
@@ -35,12 +36,17 @@ func packageOrder(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "order [CAPTURE...]", Short: "Have captures, or a case, packed by a worker",
 		Long: `Order plans a job for the pool export. That it is exported, by whom, for whom and
-why goes on record when the package is made, as with "evidence export".`,
+why goes on record when the package is made, as with "evidence export". What that
+would refuse is refused here: a case without captures, or with --redacted a
+capture of which there is no redaction.`,
 		Example: `  trawlmark package order --case 2026-017 --purpose "Aurelle v. Shop X" --to "Counsel LLP"
   trawlmark package order 019a... --json | jq -r .id`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if (o.Case == "") == (len(args) == 0) {
+			switch {
+			case (o.Case == "") == (len(args) == 0):
 				return usagef("name captures, or a case with --case")
+			case o.RestWhole && !o.Redacted:
+				return usagef("--rest-whole goes with --redacted: without that, every capture is handed over whole")
 			}
 			for _, s := range args {
 				id, err := parseID(s)
@@ -67,16 +73,9 @@ func orderPackage(ctx context.Context, g *globals, a *app, o worker.PackageOrder
 	if err != nil {
 		return err
 	}
-	// What is not there is told now, not by a job that fails later.
-	if o.Case != "" {
-		if _, err := cat.Case(ctx, o.Case); err != nil {
-			return err
-		}
-	}
-	for _, id := range o.Captures {
-		if _, err := cat.Get(ctx, id); err != nil {
-			return err
-		}
+	// What would be refused is told now, not by a job that fails later.
+	if err := export.Check(ctx, cat, exportRequest(o)); err != nil {
+		return err
 	}
 	l, err := a.openLedger(ctx)
 	if err != nil {
@@ -99,6 +98,11 @@ func orderPackage(ctx context.Context, g *globals, a *app, o worker.PackageOrder
 	}
 	fmt.Fprintf(g.s.out, "%s ordered; fetch it with `trawlmark package get %s`\n", worker.PackageName(job, o), job.ID)
 	return nil
+}
+
+// exportRequest is what a worker is asked to hand over.
+func exportRequest(o worker.PackageOrder) export.Request {
+	return export.Request{Case: o.Case, Captures: o.Captures, By: o.By, To: o.To, Purpose: o.Purpose, Redacted: o.Redacted, RestWhole: o.RestWhole}
 }
 
 // packaged is a package as the commands tell it.

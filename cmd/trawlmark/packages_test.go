@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/configs"
 	"github.com/trawlmark/trawlmark/console"
@@ -29,6 +31,13 @@ func TestAPackageIsOrderedAndMadeByAWorker(t *testing.T) {
 	}
 	if _, _, code := s.do(packageCommand, "order", "--case", "nowhere"); code != exitNotFound {
 		t.Errorf("a case that is not there: exit code %d", code)
+	}
+	if _, errs, code := s.do(packageCommand, "order", s.id.String(), "--redacted"); code != exitFailed ||
+		!strings.Contains(errs, "capture "+s.id.String()+" has no redaction; make one with `trawlmark evidence redact "+s.id.String()+"`") {
+		t.Errorf("redacted, and there is no redaction: exit code %d\n%s", code, errs)
+	}
+	if _, errs, code := s.do(packageCommand, "order", s.id.String(), "--rest-whole"); code != exitUsage {
+		t.Errorf("the rest of nothing: exit code %d\n%s", code, errs)
 	}
 	if out, _, code := s.do(packageCommand, "list"); code != exitOK || !strings.Contains(out, "No package was ordered yet") {
 		t.Errorf("exit code %d\n%s", code, out)
@@ -91,7 +100,26 @@ func TestAPackageIsOrderedAndMadeByAWorker(t *testing.T) {
 	if all, err := desk.Orders(t.Context(), ""); err != nil || len(all) != 1 {
 		t.Errorf("the console lists %d orders, %v", len(all), err)
 	}
-	if o, err := desk.Order(t.Context(), console.PackageRequest{Case: "k", By: "person:ann", To: "x", Purpose: "y"}); err != nil || o.Case != "k" || o.State == "" {
+	if o, err := desk.Order(t.Context(), console.PackageRequest{Case: "k", By: "person:ann", To: "x", Purpose: "y"}); !errors.Is(err, catalog.ErrNotFound) {
+		t.Errorf("the console ordered %+v of a case that is not there, %v", o, err)
+	}
+	arch, _, err := a.consoleArchive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := arch.OpenCase(t.Context(), "", "Aurelle v. Shop", "", "person:ann")
+	if err == nil {
+		err = arch.AddToCase(t.Context(), k.ID, s.id, "person:ann")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := console.PackageRequest{Case: k.ID, By: "person:ann", To: "x", Purpose: "y", Redacted: true}
+	if o, err := desk.Order(t.Context(), request); !errors.Is(err, export.ErrNoRedaction) {
+		t.Errorf("the console ordered %+v, of which there is no redaction, %v", o, err)
+	}
+	request.RestWhole = true
+	if o, err := desk.Order(t.Context(), request); err != nil || o.Case != k.ID || o.State == "" {
 		t.Errorf("the console ordered %+v, %v", o, err)
 	} else if err := led.Cancel(t.Context(), o.ID, "a test"); err != nil && !errors.Is(err, ledger.ErrEnded) {
 		t.Error(err)

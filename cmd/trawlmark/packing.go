@@ -62,7 +62,7 @@ func (a *app) openPackager(ctx context.Context, cfg worker.Config) (*worker.Pack
 		return nil, err
 	}
 	return worker.NewPackager(cfg, a.ledger, a.vault, func(ctx context.Context, f *os.File, o worker.PackageOrder) (worker.Packaged, error) {
-		s, err := pack(ctx, f, export.Request{Case: o.Case, Captures: o.Captures, By: o.By, To: o.To, Purpose: o.Purpose, Redacted: o.Redacted, RestWhole: o.RestWhole})
+		s, err := pack(ctx, f, exportRequest(o))
 		return worker.Packaged{SHA256: s.SHA256, Captures: len(s.Captures), Warnings: s.Warnings}, err
 	}, tmp, a.log)
 }

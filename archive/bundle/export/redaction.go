@@ -17,15 +17,54 @@ import (
 )
 
 // ErrNoRedaction is a capture that was to be handed over redacted and has no
-// redaction.
-var ErrNoRedaction = errors.New("there is no redaction to hand over; make one (trawlmark evidence redact), or hand such captures over whole with --rest-whole")
+// redaction. Errors that are it are Unredacted.
+var ErrNoRedaction = errors.New("a capture has no redaction to hand over")
+
+// Unredacted are the captures that an export asked for redacted and that have
+// no redaction.
+type Unredacted []capture.ID
+
+// maxNamed is how many captures a sentence names.
+const maxNamed = 5
+
+// Error names the captures and the command that makes what is missing.
+func (u Unredacted) Error() string {
+	var names []string
+	for _, id := range u[:min(len(u), maxNamed)] {
+		names = append(names, id.String())
+	}
+	list := strings.Join(names, ", ")
+	if more := len(u) - len(names); more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	what := "capture " + list + " has no redaction"
+	if len(u) != 1 {
+		what = fmt.Sprintf("%d captures have no redaction: %s", len(u), list)
+	}
+	return what + "; make one with `trawlmark evidence redact " + names[0] + "`, or hand such captures over whole with --rest-whole"
+}
+
+// Is makes an Unredacted an ErrNoRedaction.
+func (u Unredacted) Is(target error) bool { return target == ErrNoRedaction }
+
+// Check says what Export would refuse of a request by what the catalogue has,
+// before anything is made: who orders a package hears of it at once, and not by
+// a job that fails later.
+func Check(ctx context.Context, c Catalog, q Request) error {
+	g := &gathering{Exporter: &Exporter{Catalog: c}}
+	entries, err := g.entries(ctx, q)
+	if err == nil && q.Redacted {
+		_, err = g.redacted(ctx, entries, q.RestWhole)
+	}
+	return err
+}
 
 // redacted puts the newest redaction of each capture in its place. A capture
 // that has none is handed over whole only when that was asked for: who asks for
 // redactions does not expect to hand over what one was forgotten for.
 func (g *gathering) redacted(ctx context.Context, entries []catalog.Entry, restWhole bool) ([]catalog.Entry, error) {
 	var out []catalog.Entry
-	var without []string
+	var without Unredacted
 	add := func(e catalog.Entry) {
 		if !slices.ContainsFunc(out, func(x catalog.Entry) bool { return x.ID == e.ID }) {
 			out = append(out, e)
@@ -43,7 +82,7 @@ func (g *gathering) redacted(ctx context.Context, entries []catalog.Entry, restW
 			return nil, err
 		}
 		if len(all) == 0 {
-			without = append(without, e.ID.String())
+			without = append(without, e.ID)
 			add(e)
 			continue
 		}
@@ -54,7 +93,7 @@ func (g *gathering) redacted(ctx context.Context, entries []catalog.Entry, restW
 		add(r)
 	}
 	if len(without) > 0 && !restWhole {
-		return nil, fmt.Errorf("%s: %w", strings.Join(without, ", "), ErrNoRedaction)
+		return nil, without
 	}
 	for _, id := range without {
 		g.warn("capture %s has no redaction, and is handed over whole", id)

@@ -18,6 +18,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/bundle"
 	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
 )
 
@@ -101,10 +102,41 @@ func TestARedactedPackageHoldsNothingOfWhatWasHidden(t *testing.T) {
 	if _, err := w.exporter.Export(t.Context(), io.Discard, mixed); !errors.Is(err, export.ErrNoRedaction) || !strings.Contains(err.Error(), first.String()) {
 		t.Errorf("a capture without a redaction: %v", err)
 	}
+	for name, c := range map[string]struct {
+		q    export.Request
+		want error
+	}{
+		"one has none": {mixed, export.ErrNoRedaction}, "not asked for redacted": {export.Request{Captures: []capture.ID{first}}, nil},
+		"the rest whole": {export.Request{Captures: mixed.Captures, Redacted: true, RestWhole: true}, nil},
+		"its redaction":  {export.Request{Captures: []capture.ID{id}, Redacted: true}, nil},
+		"not there":      {export.Request{Captures: []capture.ID{w.ids.New()}}, catalog.ErrNotFound},
+		"no such case":   {export.Request{Case: "k-404"}, catalog.ErrNotFound},
+	} {
+		if err := export.Check(t.Context(), w.exporter.Catalog, c.q); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
 	mixed.RestWhole = true
 	_, s := w.export(t, mixed)
 	if len(s.Captures) != 2 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "handed over whole") {
 		t.Errorf("%v, %q", s.Captures, s.Warnings)
+	}
+}
+
+// Who is refused reads which captures, and what to run.
+func TestTheRefusalNamesTheCapturesAndTheCommand(t *testing.T) {
+	var u export.Unredacted
+	for i := range 7 {
+		u = append(u, capture.ID{byte(i + 1)})
+	}
+	for n, want := range map[int]string{
+		1: "capture " + u[0].String() + " has no redaction; make one with `trawlmark evidence redact " + u[0].String() + "`, or hand such captures over whole with --rest-whole",
+		2: "2 captures have no redaction: " + u[0].String() + ", " + u[1].String() + "; make one",
+		7: u[4].String() + " and 2 more; make one",
+	} {
+		if got := u[:n].Error(); !strings.Contains(got, want) || !errors.Is(u[:n], export.ErrNoRedaction) {
+			t.Errorf("%d: %s", n, got)
+		}
 	}
 }
 
