@@ -66,8 +66,11 @@ func openSQLite(cfg Config, s source, name string) (*sql.DB, *walSync, error) {
 	} else {
 		options.Set("vfs", "memdb")
 	}
-	db, err := sql.Open("sqlite", dsn+"?"+options.Encode())
-	return db, wal, err
+	connector, err := sqlite.NewConnector(dsn + "?" + options.Encode())
+	if err != nil {
+		return nil, nil, err
+	}
+	return sql.OpenDB(keepingStatements{connector}), wal, nil
 }
 
 func openPostgreSQL(cfg Config) (*sql.DB, error) {
