@@ -42,8 +42,8 @@ type Config struct {
 	// Retention is how long stamps stay locked. Default 10 years.
 	Retention time.Duration
 	Mode      vault.Mode // default GOVERNANCE
-	// Recall is how long Newest may rely on what it last saw in the vault.
-	// Default 10 s.
+	// Recall is how long Newest and Covering may rely on what they last saw in
+	// the vault. Default 10 s.
 	Recall time.Duration
 	// Web asks the addresses of revocation lists and OCSP responders that
 	// stand in the authorities' certificates: a way out that reaches no private
@@ -129,6 +129,7 @@ type Sealer struct {
 	status     map[string]*Status
 	renewal    RenewStatus
 	newest     sighting
+	covered    []covered
 	registered map[string]bool // chains known to be kept, by key
 	news       bool            // there are some since NewChains
 	listed     map[string]listing

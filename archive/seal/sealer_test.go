@@ -136,6 +136,49 @@ func TestRecall(t *testing.T) {
 	}
 }
 
+// TestNeighboursShareACheckpoint: what seals one capture is read and checked
+// once within Recall for all whom it seals, and anew after it. A seal that may
+// yet become more is not remembered.
+func TestNeighboursShareACheckpoint(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	s := w.sealer()
+	w.seal(s, w.grow(1))
+	stored := w.seal(s, w.grow(5)) // entries 1 to 5
+	reads := 0
+	w.vault.Fail = func(op, key string) error {
+		if op == vault.OpGet || op == vault.OpList {
+			reads++
+		}
+		return nil
+	}
+	look := func(index int64, stamps int) (read int) {
+		t.Helper()
+		before := reads
+		got, err := s.Covering(ctx, index)
+		if err != nil || got.Checkpoint.Size != 6 || len(got.Stamps) != stamps {
+			t.Fatalf("entry %d: covered by %d with %d stamps, %v; want 6 with %d", index, got.Checkpoint.Size, len(got.Stamps), err, stamps)
+		}
+		return reads - before
+	}
+	if look(2, 2) == 0 || look(1, 2) == 0 {
+		t.Fatal("no look at the vault for what is not known yet")
+	}
+	for index := int64(1); index < 6; index++ {
+		if n := look(index, 2); n > 0 {
+			t.Errorf("entry %d: %d reads more", index, n)
+		}
+	}
+	if _, err := s.Covering(ctx, 6); !errors.Is(err, ErrNone) {
+		t.Errorf("an entry behind it: %v", err)
+	}
+	w.vault.Hide(stored[0].Key("tsr"))
+	w.now = w.now.Add(10 * time.Second)
+	if look(3, 1) == 0 || look(3, 1) == 0 {
+		t.Error("a seal that lacks a stamp was remembered")
+	}
+}
+
 // TestStoredStampsAreChecked: what the vault gives back is not believed.
 func TestStoredStampsAreChecked(t *testing.T) {
 	ctx := context.Background()
