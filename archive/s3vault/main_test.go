@@ -29,11 +29,12 @@ func logTo(t *testing.T) *slog.Logger {
 
 var buckets atomic.Int64
 
-// config is a Config for the server, in a bucket nobody else has.
+// config is a Config for the server, in a bucket nobody else has. It is patient:
+// a test that wants a call to give up says when.
 func config(s *gatewaytest.Server) s3vault.Config {
 	return s3vault.Config{
 		Endpoint: s.Endpoint, Bucket: fmt.Sprintf("evidence-%d-%d", time.Now().UnixNano(), buckets.Add(1)),
-		AccessKey: s.AccessKey, SecretKey: s3vault.Secret(s.SecretKey), Patience: time.Second,
+		AccessKey: s.AccessKey, SecretKey: s3vault.Secret(s.SecretKey), Patience: 2 * time.Minute,
 	}
 }
 
@@ -87,7 +88,9 @@ func TestGateway(t *testing.T) {
 	s := gatewaytest.Start(t)
 	vaulttest.Run(t, func(t *testing.T) vaulttest.Target {
 		c := config(s)
-		c.Patience = 300 * time.Millisecond
+		if strings.HasSuffix(t.Name(), "/outage") {
+			c.Patience = 300 * time.Millisecond
+		}
 		x := target(t, c)
 		x.Break = func() func() { s.Stop(); return s.Restart }
 		return x

@@ -43,7 +43,7 @@ func TestTLS(t *testing.T) {
 	if _, err := v.Put(t.Context(), wrong); !errors.Is(err, vault.ErrDigest) {
 		t.Errorf("other bytes: %v", err)
 	}
-	v, _ = p.vault(t)
+	v, _ = p.vault(t, func(c *s3vault.Config) { c.Patience = 300 * time.Millisecond })
 	if _, err := v.Stat(t.Context(), "k", ""); err == nil || errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("without its root: %v", err)
 	}

@@ -30,7 +30,7 @@ type Target struct {
 	// DELETE does.
 	Hide func(ctx context.Context, key string) error
 	// Break makes the storage unreachable, mend undoes that; nil when there is
-	// no way. A broken target has to give up within GiveUp (10 s when zero).
+	// no way. A broken target has to give up within GiveUp (a minute when zero).
 	Break  func() (mend func())
 	GiveUp time.Duration
 }
@@ -74,7 +74,7 @@ func Run(t *testing.T, open func(*testing.T) Target) {
 				target.Now = time.Now
 			}
 			if target.GiveUp == 0 {
-				target.GiveUp = 10 * time.Second
+				target.GiveUp = minute
 			}
 			c.run(t, &tester{T: t, Target: target, ctx: t.Context()})
 		})

@@ -48,7 +48,7 @@ func sizes(t *testing.T, x *tester) {
 		b := make([]byte, n)
 		rand.Read(b)
 		key := "size/" + strings.Repeat("x", 1+n%97)
-		i := x.put(key, b, x.locked("", 2e9))
+		i := x.put(key, b, x.locked("", minute))
 		if i.Size != int64(n) {
 			t.Errorf("%d bytes: put says %d", n, i.Size)
 		}
@@ -157,7 +157,7 @@ func racingWriters(t *testing.T, x *tester) {
 			wg.Go(func() {
 				<-start
 				p := vault.NewPut(key, "text/plain", bodies[w])
-				x.locked("", 2e9)(&p)
+				x.locked("", minute)(&p)
 				infos[w], errs[w] = x.Vault.Put(x.ctx, p)
 			})
 		}

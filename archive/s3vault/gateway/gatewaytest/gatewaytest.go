@@ -16,7 +16,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,12 +114,25 @@ func (s *Server) Stop() {
 	}
 }
 
-// Restart starts a stopped server again: same address, same objects.
+// Restart starts a stopped server again: same address, same objects. While it
+// was down its port was free for everybody on this machine: if somebody has it,
+// Restart waits until it is free again.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
-	if err := s.run(); err != nil {
-		s.t.Fatalf("restart the S3 server: %v", err)
+	for end := time.Now().Add(2 * time.Minute); ; {
+		l, err := net.Listen("tcp", s.cfg.Addr)
+		if err == nil {
+			l.Close()
+			err = s.run()
+			if err == nil {
+				return
+			}
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) && !strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) || time.Now().After(end) {
+			s.t.Fatalf("restart the S3 server: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
@@ -158,8 +173,8 @@ func (s *Server) run() error {
 }
 
 func waitReady(url string, dead <-chan struct{}) error {
-	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if resp, err := client.Get(url); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -172,5 +187,5 @@ func waitReady(url string, dead <-chan struct{}) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return errors.New("the server was not ready in 20 s")
+	return errors.New("the server was not ready in two minutes")
 }
