@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
-	"github.com/trawlmark/trawlmark/crawler/markettest"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 	"github.com/trawlmark/trawlmark/worker/task"
 )
@@ -326,143 +324,5 @@ func (c *chaos) checkDrained() {
 	left = slices.DeleteFunc(left, func(p string) bool { return strings.HasSuffix(p, ".tmp") })
 	if len(left) > 0 {
 		c.t.Errorf("%d captures are left on disk: %v", len(left), left)
-	}
-}
-
-// check holds the ledger, the vault, the custody log and the marketplace's own
-// log against each other.
-func (c *chaos) check() {
-	c.t.Helper()
-	ctx := context.Background()
-	if _, err := c.a.custody.Sweep(ctx, time.Time{}); err != nil {
-		c.t.Error(err)
-	}
-	for range 10 {
-		_, err := c.a.notary.Seal(ctx)
-		c.must(err)
-	}
-	t := &tallied{chaos: c}
-	for _, id := range c.ids {
-		t.job(ctx, id)
-	}
-	t.accessLog()
-	slices.Sort(t.reruns)
-	c.t.Logf("%d visits ended once; %d attempts were given back, %d lost; %d requests for %d pages; %d browsers killed",
-		len(c.ids), t.released, t.lost, t.requests, len(c.ids), c.chrome)
-	if n := len(t.reruns); n > 0 {
-		p99 := t.reruns[min(n-1, n*99/100)]
-		c.t.Logf("crash to re-run: %d, median %s, p99 %s", n, t.reruns[n/2].Round(time.Millisecond), p99.Round(time.Millisecond))
-		if most := 30 * time.Second; c.size == chaosFull && p99 > most {
-			c.t.Errorf("crash to re-run takes longer than %s", most)
-		}
-	}
-	report, err := c.a.custody.Monitor(ctx)
-	c.must(err)
-	if report.Count > 0 || report.Queued > 0 {
-		c.t.Errorf("the custody log: %d differences, %d events queued: %+v", report.Count, report.Queued, report.Differences)
-	}
-}
-
-// tallied is what the oracle saw.
-type tallied struct {
-	*chaos
-	released, lost, requests int
-	reruns                   []time.Duration
-}
-
-func (t *tallied) job(ctx context.Context, id capture.ID) {
-	t.t.Helper()
-	j, err := t.ledger.Job(ctx, id)
-	t.must(err)
-	// Some listings are visited several times under different URLs, and have not
-	// changed.
-	if j.State != ledger.Done || j.Outcome != capture.Captured && j.Outcome != capture.Partial && j.Outcome != capture.NotModified {
-		t.t.Errorf("%s is %s with outcome %q: %s", j.URL, j.State, j.Outcome, j.Error)
-		return
-	}
-	attempts, err := t.ledger.Attempts(ctx, id)
-	t.must(err)
-	done := 0
-	for i, a := range attempts {
-		switch a.How {
-		case "done":
-			done++
-		case "released":
-			t.released++
-		case string(ledger.Lost):
-			t.lost++
-			if i+1 < len(attempts) {
-				t.rerun(a, attempts[i+1])
-			}
-		}
-	}
-	if done != 1 {
-		t.t.Errorf("%s: %d attempts say done", j.URL, done)
-	}
-	t.evidence(ctx, j)
-}
-
-// rerun notes how long after the death of its worker a job ran again.
-func (t *tallied) rerun(lost, next ledger.Attempt) {
-	for _, at := range t.kills[lost.Worker] {
-		if at.After(lost.Started) && at.Before(next.Started) {
-			t.reruns = append(t.reruns, next.Started.Sub(at))
-			return
-		}
-	}
-}
-
-// evidence: the capture is in the vault, locked, whole and sealed.
-func (t *tallied) evidence(ctx context.Context, j ledger.Job) {
-	t.t.Helper()
-	m, doc, err := t.a.archive.Manifest(ctx, j.Capture)
-	if err != nil {
-		t.t.Errorf("%s: %v", j.URL, err)
-		return
-	}
-	if capture.Sum(doc) != j.Manifest {
-		t.t.Errorf("%s: the ledger names manifest %s, the vault has %s", j.URL, j.Manifest, capture.Sum(doc))
-	}
-	for _, a := range m.Artifacts {
-		r, _, err := t.a.vault.Get(ctx, a.Key, a.Version)
-		if err != nil {
-			t.t.Errorf("%s: %s: %v", j.URL, a.Key, err)
-			continue
-		}
-		b, err := io.ReadAll(r)
-		r.Close()
-		if err != nil || capture.Sum(b) != a.SHA256 {
-			t.t.Errorf("%s: %s does not verify: %v", j.URL, a.Key, err)
-		}
-		info, err := t.a.vault.Stat(ctx, a.Key, a.Version)
-		if err != nil || info.RetainUntil.Before(time.Now()) {
-			t.t.Errorf("%s: %s is locked until %s: %v", j.URL, a.Key, info.RetainUntil, err)
-		}
-	}
-	s, err := t.a.notary.Sealed(ctx, j.Capture, nil)
-	if err != nil || s.Index < 0 || s.Before.IsZero() {
-		t.t.Errorf("%s: capture %s is not sealed: %+v, %v", j.URL, j.Capture, s, err)
-	}
-}
-
-// accessLog: every page was asked for, and only as often as something died.
-func (t *tallied) accessLog() {
-	t.t.Helper()
-	asked := map[string]int{}
-	for _, a := range t.market.Where(markettest.PagesOnly) {
-		if a.Item != "" {
-			asked[a.Host+a.Path]++
-			t.requests++
-		}
-	}
-	for _, id := range t.ids {
-		j, err := t.ledger.Job(context.Background(), id)
-		t.must(err)
-		attempts, err := t.ledger.Attempts(context.Background(), id)
-		t.must(err)
-		n := asked[strings.TrimPrefix(j.URL, "http://")]
-		if n == 0 || n > len(attempts)+1 {
-			t.t.Errorf("%s was asked for %d times in %d attempts", j.URL, n, len(attempts))
-		}
 	}
 }
