@@ -40,13 +40,14 @@ func tryRedis(t *testing.T, c *redis.Client) {
 	if err := c.Set(ctx, "short", "1", 60*time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
 	}
+	before := time.Now()
 	now, err := redis.NewScript(`return redis.call("TIME")[1]`).Run(ctx, c, nil).Int64()
-	if d := time.Since(time.Unix(now, 0)); err != nil || d < -2*time.Second || d > 2*time.Second {
+	if at := time.Unix(now, 0); err != nil || at.Before(before.Add(-2*time.Second)) || at.After(time.Now().Add(time.Second)) {
 		t.Errorf("TIME in a script: %d, %v", now, err)
 	}
-	for end := time.Now().Add(5 * time.Second); c.Exists(ctx, "short").Val() != 0; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); c.Exists(ctx, "short").Val() != 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("a key of 60 ms is still there after 5 s")
+			t.Fatal("a key of 60 ms does not end")
 		}
 	}
 }
@@ -66,17 +67,16 @@ func TestRedisServer(t *testing.T) {
 	// killed process loses nothing that was answered.
 	syscallKill(t, pid)
 	gone(t, "redis-server", pid)
-	for end := time.Now().Add(10 * time.Second); c.Get(context.Background(), "kept").Val() != "1"; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); c.Get(context.Background(), "kept").Val() != "1"; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("after it was killed the key is gone, or the server is")
 		}
 	}
 	second := pidOfRedis(r.Addr)
-	start := time.Now()
 	r.Stop()
 	gone(t, "redis-server", second)
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("stopping took %s", took)
+	if strings.Contains(log.String(), "did not end") {
+		t.Error("it did not end by itself")
 	}
 	// Stopped and started again: still there.
 	r = startRedisForTest(t, o)
@@ -100,7 +100,7 @@ func TestRedisLeftover(t *testing.T) {
 	waited := make(chan struct{})
 	go func() { old.Wait(); close(waited) }()
 	defer func() { old.Process.Kill(); <-waited }()
-	for end := time.Now().Add(10 * time.Second); ping(t.Context(), socket) != nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ping(t.Context(), socket) != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it does not start")
 		}

@@ -35,7 +35,7 @@ func startS3ForTest(t *testing.T, o S3Options) *S3 {
 func openVault(t *testing.T, s *S3) *s3vault.Vault {
 	t.Helper()
 	v, err := s3vault.Open(t.Context(), s3vault.Config{
-		Endpoint: s.Endpoint, Bucket: "evidence", AccessKey: "access", SecretKey: "secret-key", Patience: 15 * time.Second,
+		Endpoint: s.Endpoint, Bucket: "evidence", AccessKey: "access", SecretKey: "secret-key", Patience: patience,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -81,11 +81,10 @@ func TestS3LivesAgain(t *testing.T) {
 		t.Error("it is still the first process")
 	}
 	last := s.pid()
-	start := time.Now()
 	s.Stop()
 	gone(t, "the S3 server", last)
-	if took := time.Since(start); took > 4*time.Second {
-		t.Errorf("stopping took %s: it did not end by itself", took)
+	if strings.Contains(log.String(), "did not end") {
+		t.Error("it did not end by itself")
 	}
 	if !strings.Contains(log.String(), "a part died and is started again") {
 		t.Error("nobody said that it died")
