@@ -84,7 +84,7 @@ func TestChromeLeavesOnlyThroughTheProxy(t *testing.T) {
 		Override: map[string]string{"shop.example:8080": to},
 		Resolver: table("inside.example", "127.0.0.2"),
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, chrome, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--disable-dev-shm-usage", "--user-data-dir="+t.TempDir(), "--proxy-server="+proxy, "--proxy-bypass-list=<-loopback>",

@@ -329,7 +329,7 @@ func TestCloseEndsWhatHangs(t *testing.T) {
 		if err == nil {
 			t.Error("a dial succeeded on a closed session")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("a dial outlived its session")
 	}
 	if _, err := s.DialContext(t.Context(), "tcp", "127.0.0.1:80"); !errors.Is(err, egress.ErrClosed) {

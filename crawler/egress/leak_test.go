@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 
 func leftover() string {
 	var left string
-	for range 200 {
+	for range 6000 { // a minute
 		buf := make([]byte, 1<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		left = ""

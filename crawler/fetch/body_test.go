@@ -165,7 +165,7 @@ func TestLimitsOnBodies(t *testing.T) {
 		"broken chunk":  {raw(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n8\r\nwor", nil), fetch.Config{}, capture.ConnectFailed, capture.ByDisconnect, "hellowor"},
 		"no last chunk": {raw(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", nil), fetch.Config{}, capture.ConnectFailed, capture.ByDisconnect, "hello"},
 		"bad chunk":     {raw(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n", nil), fetch.Config{}, capture.ConnectFailed, capture.ByDisconnect, "hello"},
-		"never ends":    {raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhello", hold), fetch.Config{Deadline: 150 * time.Millisecond}, capture.Timeout, capture.ByTime, "hello"},
+		"never ends":    {raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhello", hold), fetch.Config{Deadline: 3 * time.Second}, capture.Timeout, capture.ByTime, "hello"},
 	} {
 		res, _ := get(t, c.cfg, egress.Config{}, c.url, nil)
 		e := res.Exchanges[0]

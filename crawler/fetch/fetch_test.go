@@ -309,7 +309,7 @@ func TestCollyEnvironmentIsIgnored(t *testing.T) {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	var left string
-	for range 200 {
+	for range 6000 { // a minute
 		buf := make([]byte, 1<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		left = ""
