@@ -246,7 +246,7 @@ func TestHostile(t *testing.T) {
 			start := time.Now()
 			doc := Parse("https://shop.example/x", Decode([]byte(page), ""))
 			l := doc.Extract(Context{})
-			if took := time.Since(start); took > 15*time.Second {
+			if took := time.Since(start); took > 2*time.Minute { // seconds, unless the machine is busy; the square of it is an hour
 				t.Errorf("took %s", took)
 			}
 			if len(page) > 20<<20 && strings.HasPrefix(name, "30 MB of tags") && len(l.Problems) == 0 {

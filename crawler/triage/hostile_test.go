@@ -72,7 +72,7 @@ func TestHostileTextsAreBounded(t *testing.T) {
 		}
 		// Generous: the machine may be busy, and the race detector slow. Typical
 		// is a few milliseconds; what grows with the square takes minutes.
-		if took > 10*time.Second {
+		if took > time.Minute {
 			t.Errorf("%s took %v", name, took)
 		}
 		if len(text) > 1<<16 && !strings.Contains(fmt.Sprint(a.Unknown), "bytes were read") {
