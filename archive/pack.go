@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
@@ -24,7 +25,7 @@ import (
 //	8 bytes: packMagic
 //
 // A file under its final name is whole and on the disk: it is synced before it
-// gets that name.
+// gets that name, and loses it before it serves another capture (see spares).
 
 const (
 	packMagic   = "TMspool1"
@@ -47,11 +48,24 @@ func (s *spool) begin(id capture.ID) (*pack, error) {
 		return nil, err
 	}
 	path := filepath.Join(s.dir, id.String()+unfinished)
+	s.spares.take(path)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, diskFull(err)
 	}
-	return &pack{f: f, w: bufio.NewWriterSize(f, 64<<10), path: path}, nil
+	w := spareWriters.Get().(*bufio.Writer)
+	w.Reset(f)
+	return &pack{f: f, w: w, path: path}, nil
+}
+
+// spareWriters are buffers of packs that are finished.
+var spareWriters = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+
+// free gives the buffer back; nothing may be written afterwards.
+func (k *pack) free() {
+	k.w.Reset(nil)
+	spareWriters.Put(k.w)
+	k.w = nil
 }
 
 // add appends what write gives: where it begins and what it is.
@@ -79,6 +93,9 @@ func (k *pack) body(b capture.Body) (at int64, print capture.Fingerprint, err er
 
 // drop throws the unfinished file away.
 func (k *pack) drop() error {
+	if k.w != nil {
+		k.free()
+	}
 	return errors.Join(k.f.Close(), os.Remove(k.path))
 }
 
@@ -96,6 +113,7 @@ func (s *spool) commit(k *pack, p *Pending) error {
 	if err := errors.Join(k.w.Flush(), k.f.Sync()); err != nil { // a bufio.Writer remembers its first error
 		return err
 	}
+	k.free()
 	if err := k.f.Close(); err != nil {
 		return err
 	}

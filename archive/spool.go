@@ -73,6 +73,7 @@ type spool struct {
 	// reserve is what must be free on the disk before a visit begins.
 	reserve int64
 	used    atomic.Int64
+	spares  spares
 }
 
 // sweep removes what an earlier process left unfinished and counts the rest.
@@ -185,7 +186,7 @@ func (s *spool) commitFolder(tmp string, p *Pending) error {
 // remove lets a capture go; done twice it is counted once.
 func (s *spool) remove(p *Pending) error {
 	if p.dir == "" {
-		if err := os.Remove(p.path); err != nil {
+		if err := s.spares.put(p.path); err != nil {
 			return err
 		}
 		s.used.Add(-p.size)
