@@ -81,7 +81,7 @@ type Dispatcher struct {
 	turns *turns
 	rests *rests
 	rooms *rooms
-	round int
+	first string // the lane that the next round begins with
 }
 
 // NewDispatcher makes a Dispatcher. roster says which lanes are its own when
@@ -232,30 +232,30 @@ func (d *Dispatcher) handOut(ctx context.Context) error {
 	if err := d.measureRooms(ctx); err != nil {
 		return err
 	}
-	all, err := d.ledger.ReadyLanes(ctx, d.ledger.Now())
-	if err != nil {
-		return err
-	}
-	d.rests.forget(all)
-	var lanes []string
-	for _, name := range all {
-		if d.share.Has(name) && !d.rests.resting(name) {
-			lanes = append(lanes, name)
-		}
-	}
-	// Who was last in the round before is not always last.
-	if n := len(lanes); n > 0 {
-		d.round++
-		lanes = append(lanes[d.round%n:], lanes[:d.round%n]...)
-	}
-	for len(lanes) > 0 {
-		n := min(len(lanes), batch)
-		sent, err := d.some(ctx, lanes[:n])
+	w := d.walk()
+	var again []string // lanes that had a job and may have another
+	for !d.rooms.allFull() {
+		lanes, err := w.more(ctx)
 		if err != nil {
 			return err
 		}
-		lanes = append(lanes[n:], sent...)
+		if len(lanes) == 0 {
+			n := min(len(again), batch)
+			lanes, again = again[:n:n], again[n:]
+		}
+		if len(lanes) == 0 {
+			return nil
+		}
+		sent, passed, err := d.some(ctx, lanes)
+		if err != nil {
+			return err
+		}
+		if passed != nil {
+			w.leave(*passed)
+		}
+		again = append(again, sent...)
 	}
+	w.stop()
 	return nil
 }
 
@@ -273,26 +273,15 @@ type offer struct {
 	at   time.Time // when the slot was taken
 }
 
-// some hands out one job of each of some lanes, and tells which had one.
-func (d *Dispatcher) some(ctx context.Context, lanes []string) (sent []string, err error) {
-	full := d.rooms.full()
-	if len(full) == len(task.Pools()) {
-		return nil, nil
-	}
-	offers := make([]*offer, len(lanes))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(looking)
-	for i, name := range lanes {
-		g.Go(func() (err error) { offers[i], err = d.next(gctx, name, full); return err })
-	}
-	failed := g.Wait() // what got a slot is dispatched all the same
+// some hands out one job of each of some lanes. It tells which had one, and the
+// first, if any, that had one for which there was no room any more.
+func (d *Dispatcher) some(ctx context.Context, lanes []string) (sent []string, passed *string, err error) {
+	offers, passed, failed := d.offers(ctx, lanes)
 	byID := map[capture.ID]*offer{}
 	var ids []capture.ID
 	for _, o := range offers {
-		if o != nil {
-			byID[o.job.ID] = o
-			ids = append(ids, o.job.ID)
-		}
+		byID[o.job.ID] = o
+		ids = append(ids, o.job.ID)
 	}
 	slices.SortFunc(ids, func(a, b capture.ID) int { return strings.Compare(a.String(), b.String()) }) // one order for all: no deadlock
 	fences, err := d.ledger.DispatchAll(ctx, ids, d.ledger.Now())
@@ -310,43 +299,63 @@ func (d *Dispatcher) some(ctx context.Context, lanes []string) (sent []string, e
 		d.rooms.back(o.job.Pool)
 		failed = errors.Join(failed, d.slots.GiveBack(ctx, o.slot))
 	}
-	return sent, failed
+	return sent, passed, failed
 }
 
-// next gives a job of a lane with its slot; nil when it has none now. Jobs of
-// pools that are full are passed over.
-func (d *Dispatcher) next(ctx context.Context, name string, full []string) (*offer, error) {
-	ready, err := d.ledger.ReadyByWatch(ctx, d.ledger.Now(), name, full...)
-	if err != nil {
-		return nil, err
+// offers gives the best job of each lane that has one, with its slot. What got a
+// slot is told beside an error, too.
+func (d *Dispatcher) offers(ctx context.Context, lanes []string) (offers []*offer, passed *string, err error) {
+	full := d.rooms.full()
+	ready := make([][]ledger.Job, len(lanes))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(looking)
+	for i, name := range lanes {
+		g.Go(func() (err error) {
+			ready[i], err = d.ledger.ReadyByWatch(gctx, d.ledger.Now(), name, full...)
+			return err
+		})
 	}
-	if len(ready) == 0 {
-		if len(full) > 0 { // it may have many jobs that were all looked at
-			d.rests.rest(name, 2*d.cfg.Tick)
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	offers = make([]*offer, len(lanes))
+	g, gctx = errgroup.WithContext(ctx)
+	g.SetLimit(looking)
+	for i, name := range lanes { // room is taken in their order: who had none is the first next time
+		job := d.choose(name, ready[i])
+		if job == nil {
+			if len(ready[i]) > 0 && passed == nil {
+				passed = &lanes[i]
+			}
+			continue
 		}
-		return nil, nil
+		g.Go(func() (err error) { offers[i], err = d.reserve(gctx, *job); return err })
 	}
-	job := d.choose(name, ready)
-	if job == nil {
-		return nil, nil
-	}
-	o := &offer{job: *job}
-	if name == "" {
+	err = g.Wait()
+	return slices.DeleteFunc(offers, func(o *offer) bool { return o == nil }), passed, err
+}
+
+// reserve gives a job that has room the slot that its lane has for it; nil when
+// it has none now.
+func (d *Dispatcher) reserve(ctx context.Context, job ledger.Job) (*offer, error) {
+	o := &offer{job: job}
+	if job.Lane == "" {
 		return o, nil
 	}
-	if o.slot, err = d.slots.Reserve(ctx, name, d.params(o.job)); err == nil {
+	var err error
+	if o.slot, err = d.slots.Reserve(ctx, job.Lane, d.params(job)); err == nil {
 		o.at = time.Now() // after the answer: a ticket that is early waits in a worker's slot
 		return o, nil
 	}
-	d.rooms.back(o.job.Pool)
+	d.rooms.back(job.Pool)
 	var closed *lane.Closed
 	switch {
 	case errors.As(err, &closed):
 		// Not for longer than a moment: an operator may open it.
-		d.rests.rest(name, min(max(closed.Wait, 0), time.Second))
+		d.rests.rest(job.Lane, min(max(closed.Wait, 0), time.Second))
 		return nil, nil
 	case errors.Is(err, lane.ErrNotYet):
-		d.rests.rest(name, o.slot.Wait-d.ahead())
+		d.rests.rest(job.Lane, o.slot.Wait-d.ahead())
 		return nil, nil
 	}
 	return nil, err // fail closed: without the limiter nothing goes out

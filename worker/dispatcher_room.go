@@ -75,6 +75,9 @@ func (r *rooms) full() []string {
 	return names
 }
 
+// allFull reports whether there is room for nothing.
+func (r *rooms) allFull() bool { return len(r.full()) == len(task.Pools()) }
+
 // take takes room for one ticket, and says whether there was any.
 func (r *rooms) take(pool string) bool {
 	r.mu.Lock()

@@ -5,13 +5,13 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -28,9 +28,9 @@ import (
 )
 
 // BenchmarkFleetScale says how the cost of everything but the visit grows:
-// visits are simulated, the ledger is PostgreSQL, the queue and the limiter are
-// Redis. TRAWLMARK_SCALE=full goes on to 1,000,000 planned jobs and 10,000
-// lanes.
+// visits are simulated, each worker is a process of its own with eight slots,
+// the ledger is PostgreSQL, the queue and the limiter are Redis.
+// TRAWLMARK_SCALE=full goes on to 1,000,000 planned jobs and 10,000 lanes.
 //
 //	go test -run '^$' -bench FleetScale -benchtime 1x ./worker
 func BenchmarkFleetScale(b *testing.B) {
@@ -62,66 +62,115 @@ func (s scale) run(b *testing.B) {
 	b.StopTimer()
 	f := newScaleFleet(b, s)
 	ctx, stop := context.WithCancel(context.Background())
-	cpu, ops := postgresCPU(b), f.redisOps()
-	began := time.Now()
-	b.StartTimer()
 	var wg sync.WaitGroup
 	wg.Go(func() { f.dispatcher.Run(ctx) })
-	for range s.workers {
-		wg.Go(func() { f.work(ctx) })
-	}
+	workers := f.startWorkers(b, s.workers)
+	f.awaitDone(b, 100) // all of them are there, and their connections are open
+	before := f.look(b)
+	b.StartTimer()
 	time.Sleep(measured)
-	took := time.Since(began)
-	done := float64(f.done.Load())
-	used, asked := postgresCPU(b)-cpu, f.redisOps()-ops
+	after := f.look(b)
 	b.StopTimer()
+	lanesTook := f.lanesTook(b)
 	stop()
 	wg.Wait()
+	workers()
+
+	done := float64(after.done - before.done)
 	if done == 0 {
 		b.Fatal("nothing was done")
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	slices.Sort(f.late)
+	// A short backlog is at its end before the time is.
+	took := after.last.Sub(before.at)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(done/took.Seconds(), "jobs/s")
-	b.ReportMetric(float64(used.Microseconds())/1000/done, "pg-cpu-ms/job")
-	b.ReportMetric(float64(asked)/done, "redis-ops/job")
-	b.ReportMetric(float64(f.late[len(f.late)/2].Milliseconds()), "p50-ms")
-	b.ReportMetric(float64(f.late[len(f.late)*99/100].Milliseconds()), "p99-ms")
+	b.ReportMetric((after.postgres-before.postgres).Seconds()*1000/done, "pg-cpu-ms/job")
+	b.ReportMetric((after.own-before.own).Seconds()*1000/done, "go-cpu-ms/job")
+	b.ReportMetric(float64(after.ops-before.ops)/done, "redis-ops/job")
+	p50, p99 := f.late(b, before.at)
+	b.ReportMetric(p50, "p50-ms")
+	b.ReportMetric(p99, "p99-ms")
+	b.ReportMetric(lanesTook.Seconds()*1000, "lanes-ms")
 	b.ReportMetric(f.ticketBytes(b), "redis-B/ticket")
+}
+
+// state is what the fleet had done and used at an instant of the ledger.
+type state struct {
+	at, last      time.Time // last: when the newest job ended
+	done          int64
+	ops           int64
+	postgres, own time.Duration
+}
+
+func (f *scaleFleet) look(b *testing.B) state {
+	b.Helper()
+	s := state{at: f.ledger.Now()}
+	var last int64
+	if err := f.db.QueryRowContext(b.Context(), `SELECT count(*), COALESCE(max(finished_at), 0) FROM jobs WHERE finished_at > 0`).Scan(&s.done, &last); err != nil {
+		b.Fatal(err)
+	}
+	s.last = sqldb.Instant(last)
+	s.postgres, s.own = processorTimes(b)
+	s.ops, _ = f.stat()
+	return s
+}
+
+func (f *scaleFleet) awaitDone(b *testing.B, n int64) {
+	b.Helper()
+	for end := time.Now().Add(2 * time.Minute); f.look(b).done < n; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.Fatal("the workers do nothing")
+		}
+	}
+}
+
+// late gives how long tickets of jobs that ended after an instant took from
+// dispatch to claim, in ms: the half, and 99 of 100.
+func (f *scaleFleet) late(b *testing.B, since time.Time) (p50, p99 float64) {
+	b.Helper()
+	err := f.db.QueryRowContext(b.Context(), `SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY started_at - dispatched_at) / 1000.0,
+		percentile_disc(0.99) WITHIN GROUP (ORDER BY started_at - dispatched_at) / 1000.0 FROM jobs WHERE finished_at > $1`,
+		sqldb.Micros(since)).Scan(&p50, &p99)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p50, p99
+}
+
+// lanesTook is what the dispatcher waits for which lanes have work, while the
+// fleet is at it.
+func (f *scaleFleet) lanesTook(b *testing.B) time.Duration {
+	b.Helper()
+	const times = 5
+	began := time.Now()
+	for range times {
+		if _, err := f.ledger.ReadyLanes(b.Context(), f.ledger.Now()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(began) / times
 }
 
 // scaleFleet is a dispatcher and what it stands on, with planned jobs.
 type scaleFleet struct {
+	url        string
+	db         *sqldb.DB
 	ledger     *ledger.Ledger
-	redis      task.Redis
+	socket     string // of Redis
 	stat       func() (ops, memory int64)
 	dispatcher *worker.Dispatcher
 	client     *task.Client
-
-	done atomic.Int64
-	mu   sync.Mutex
-	late []time.Duration // from dispatch to claim
 }
 
 func newScaleFleet(b *testing.B, s scale) *scaleFleet {
 	b.Helper()
-	url := sqldbtest.PostgreSQLURL(b)
-	db, err := sqldb.Open(b.Context(), sqldb.Config{URL: url, MaxConns: 40})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { db.Close() })
-	ids := capture.NewIDSource(time.Now, rand.Reader)
-	f := &scaleFleet{}
-	if f.ledger, err = ledger.Open(b.Context(), db, ids, time.Now, ledger.Config{}); err != nil {
-		b.Fatal(err)
-	}
-	plan(b, db, s)
+	f := &scaleFleet{url: sqldbtest.PostgreSQLURL(b)}
+	f.db, f.ledger = openScaleLedger(b.Context(), f.url)
+	b.Cleanup(func() { f.db.Close() })
+	plan(b, f.db, s)
 	task.Log(slog.New(slog.DiscardHandler)) // Redis is not there at once
 	srv := redistest.Start(b)
-	f.redis = task.Redis{Addr: "unix:" + srv.Socket, PoolSize: 40}
+	f.socket = srv.Socket
 	rdb := srv.Client()
 	f.stat = func() (ops, memory int64) {
 		text, err := rdb.Info(context.Background(), "stats", "memory").Result()
@@ -147,7 +196,17 @@ func newScaleFleet(b *testing.B, s scale) *scaleFleet {
 	return f
 }
 
-func (f *scaleFleet) redisOps() int64 { ops, _ := f.stat(); return ops }
+func openScaleLedger(ctx context.Context, url string) (*sqldb.DB, *ledger.Ledger) {
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: url})
+	if err != nil {
+		panic(err)
+	}
+	l, err := ledger.Open(ctx, db, capture.NewIDSource(time.Now, rand.Reader), time.Now, ledger.Config{})
+	if err != nil {
+		panic(err)
+	}
+	return db, l
+}
 
 func field(text, name string) int64 {
 	_, rest, _ := strings.Cut(text, name)
@@ -176,25 +235,72 @@ func plan(b *testing.B, db *sqldb.DB, s scale) {
 	}
 }
 
+// scaleWorker makes this test binary one worker of the fleet that its parent
+// runs: the address of the ledger, a space, the socket of Redis.
+const scaleWorker = "TRAWLMARK_SCALE_WORKER"
+
+func TestMain(m *testing.M) {
+	if at := os.Getenv(scaleWorker); at != "" {
+		work(at)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// startWorkers starts worker processes and gives what ends them. They end with
+// this process in any case: their standard input does.
+func (f *scaleFleet) startWorkers(b *testing.B, n int) (stop func()) {
+	b.Helper()
+	var ends []func()
+	for range n {
+		c := exec.Command(os.Args[0])
+		c.Env = append(os.Environ(), scaleWorker+"="+f.url+" "+f.socket)
+		c.Stderr = os.Stderr
+		in, err := c.StdinPipe()
+		if err == nil {
+			err = c.Start()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		ends = append(ends, func() {
+			in.Close()
+			if err := c.Wait(); err != nil {
+				b.Errorf("a worker: %v", err)
+			}
+		})
+	}
+	stop = sync.OnceFunc(func() {
+		for _, end := range ends {
+			end()
+		}
+	})
+	b.Cleanup(stop)
+	return stop
+}
+
 // work is one worker of eight slots whose visits take no time.
-func (f *scaleFleet) work(ctx context.Context) {
-	srv, err := task.NewServer(f.redis, task.ServerConfig{Pools: []string{task.HTTP}, Concurrency: 8, Drain: time.Second, Poll: 100 * time.Millisecond}, slog.New(slog.DiscardHandler))
+func work(at string) {
+	url, socket, _ := strings.Cut(at, " ")
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	task.Log(slog.New(slog.DiscardHandler))
+	db, l := openScaleLedger(ctx, url)
+	defer db.Close()
+	srv, err := task.NewServer(task.Redis{Addr: "unix:" + socket},
+		task.ServerConfig{Pools: []string{task.HTTP}, Concurrency: 8, Drain: time.Second, Poll: 100 * time.Millisecond}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
 	_ = srv.Run(ctx, func(ctx context.Context, t task.Ticket) error { // handlers that are late are none of the measurement
 		fence := ledger.Fence{Job: t.Job, Epoch: t.Epoch}
-		j, err := f.ledger.Claim(ctx, fence, "bench", 20*time.Second)
-		if err != nil {
+		if _, err := l.Claim(ctx, fence, "bench", 20*time.Second); err != nil {
 			return nil
 		}
-		if _, err := f.ledger.Finish(ctx, fence, ledger.Result{Outcome: capture.Captured, Capture: t.Job}); err != nil {
-			return nil
-		}
-		f.done.Add(1)
-		f.mu.Lock()
-		f.late = append(f.late, j.Started.Sub(j.Dispatched))
-		f.mu.Unlock()
+		_, _ = l.Finish(ctx, fence, ledger.Result{Outcome: capture.Captured, Capture: t.Job}) // what did not end is not counted
 		return nil
 	})
 }
@@ -213,9 +319,10 @@ func (f *scaleFleet) ticketBytes(b *testing.B) float64 {
 	return float64(after-before) / n
 }
 
-// postgresCPU is the processor time of the PostgreSQL that this test binary
-// runs, all of its processes together.
-func postgresCPU(b *testing.B) time.Duration {
+// processorTimes gives the processor time of the PostgreSQL that this test
+// binary runs, all of its processes together, and of the test binary with its
+// workers.
+func processorTimes(b *testing.B) (postgres, own time.Duration) {
 	b.Helper()
 	type proc struct {
 		parent int
@@ -235,24 +342,31 @@ func postgresCPU(b *testing.B) time.Duration {
 		f := strings.Fields(string(text[close+1:]))
 		p := proc{name: string(text[open+1 : close])}
 		fmt.Sscan(f[1], &p.parent)
-		for _, s := range f[11:15] { // with the dead children's
+		fields := f[11:13]
+		if p.name == "postgres" {
+			fields = f[11:15] // with the dead children's
+		}
+		for _, s := range fields {
 			var n int64
 			fmt.Sscan(s, &n)
 			p.ticks += n
 		}
 		all[pid] = p
 	}
-	var ticks int64
+	ours := all[os.Getpid()].name
 	for pid, p := range all {
-		if p.name != "postgres" {
-			continue
-		}
 		for up := pid; up > 1; up = all[up].parent {
-			if up == os.Getpid() {
-				ticks += p.ticks
-				break
+			if up != os.Getpid() {
+				continue
 			}
+			switch took := time.Duration(p.ticks) * 10 * time.Millisecond; p.name {
+			case "postgres":
+				postgres += took
+			case ours:
+				own += took
+			}
+			break
 		}
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return postgres, own
 }

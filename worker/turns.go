@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -56,6 +57,7 @@ type rests struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	until map[string]time.Time
+	kept  int // how many there may be before those that are over are dropped
 }
 
 func newRests(now func() time.Time) *rests { return &rests{now: now, until: map[string]time.Time{}} }
@@ -75,18 +77,14 @@ func (r *rests) resting(lane string) bool {
 	return ok && r.now().Before(until)
 }
 
-// forget drops lanes that have no work any more.
-func (r *rests) forget(live []string) {
+// forget drops the rests that are over, when there are many.
+func (r *rests) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.until) <= 2*len(live)+100 {
+	if len(r.until) <= r.kept {
 		return
 	}
-	keep := make(map[string]time.Time, len(live))
-	for _, name := range live {
-		if until, ok := r.until[name]; ok {
-			keep[name] = until
-		}
-	}
-	r.until = keep
+	now := r.now()
+	maps.DeleteFunc(r.until, func(_ string, until time.Time) bool { return !now.Before(until) })
+	r.kept = 2*len(r.until) + 100
 }

@@ -47,9 +47,59 @@ func (l *Ledger) ReadyLanes(ctx context.Context, now time.Time) ([]string, error
 			SELECT (SELECT MIN(j.lane) FROM jobs j WHERE j.state = 'planned' AND j.lane > each.lane) FROM each
 			WHERE each.lane IS NOT NULL
 		)
-		SELECT lane FROM each WHERE lane IS NOT NULL AND EXISTS (
-			SELECT 1 FROM jobs j WHERE j.state = 'planned' AND j.lane = each.lane AND j.ready_at <= $1)
-		ORDER BY lane`, sqldb.Micros(now))
+		SELECT lane FROM each WHERE lane IS NOT NULL AND `+laneReady+` ORDER BY lane`, sqldb.Micros(now))
+}
+
+// laneReady asks whether the lane of "each" has a job that is ready at $1. The
+// order makes it the index's business: as a plain EXISTS, PostgreSQL reads the
+// table from its beginning, where the jobs of years are that are done.
+const laneReady = `COALESCE((SELECT 1 FROM jobs j WHERE j.state = 'planned' AND j.lane = each.lane AND j.ready_at <= $1
+	ORDER BY j.priority DESC, j.ready_at, j.id LIMIT 1), 0) = 1`
+
+// ReadyLanesFrom lists the lanes that have a job for one of some pools to
+// dispatch, in order of name, from one lane on and before another ("": up to the
+// last). At most limit lanes are looked at: what it costs does not grow with how
+// many there are. next is the first that was not looked at, "" at the end.
+func (l *Ledger) ReadyLanesFrom(ctx context.Context, now time.Time, pools []string, from, before string, limit int) (lanes []string, next string, err error) {
+	if len(pools) == 0 {
+		return nil, "", nil
+	}
+	args := []any{sqldb.Micros(now), sqldb.Text(from), limit}
+	arg := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
+	end := ""
+	if before != "" {
+		end = ` AND j.lane < ` + arg(sqldb.Text(before))
+	}
+	var first, following, ready []string // one step of the index each
+	for _, p := range pools {
+		of := `FROM jobs j WHERE j.state = 'planned' AND j.pool = ` + arg(p)
+		first = append(first, `SELECT MIN(j.lane) AS least `+of+` AND j.lane >= $2`+end)
+		following = append(following, `SELECT MIN(j.lane) AS least `+of+` AND j.lane > each.lane`+end)
+		ready = append(ready, `COALESCE((SELECT 1 `+of+` AND j.lane = each.lane AND j.ready_at <= $1 ORDER BY j.ready_at LIMIT 1), 0)`)
+	}
+	least := func(of []string) string {
+		return `(SELECT MIN(least) FROM (` + strings.Join(of, " UNION ALL ") + `) found)`
+	}
+	type row struct {
+		lane        string
+		past, ready bool
+	}
+	rows, err := all(ctx, l.db, func(s scanner) (r row, err error) { return r, s.Scan(&r.lane, &r.past, &r.ready) }, `
+		WITH RECURSIVE each (lane, n) AS (
+			SELECT `+least(first)+`, 1
+			UNION ALL
+			SELECT `+least(following)+`, n + 1 FROM each WHERE each.lane IS NOT NULL AND n <= $3
+		)
+		SELECT lane, n > $3, n <= $3 AND `+strings.Join(ready, " + ")+` > 0 FROM each WHERE lane IS NOT NULL ORDER BY n`, args...)
+	for _, r := range rows {
+		switch {
+		case r.past:
+			next = r.lane
+		case r.ready:
+			lanes = append(lanes, r.lane)
+		}
+	}
+	return lanes, next, err
 }
 
 // Ready lists the jobs of a lane to dispatch next: highest priority first,
@@ -72,11 +122,15 @@ func (l *Ledger) ReadyByWatch(ctx context.Context, now time.Time, lane string, f
 		}
 	}
 	// In two steps: in one, PostgreSQL reads all of a table that it thinks small.
+	// The first watch in the order of the index, not the least of its name: that
+	// one PostgreSQL looks for among all jobs that a watch ever had.
 	ids, err := all(ctx, l.db, func(s scanner) (id any, err error) { var v string; err = s.Scan(&v); return v, err }, `
 		WITH RECURSIVE each (watch) AS (
-			SELECT MIN(watch_id) FROM jobs WHERE state = 'planned' AND lane = $1
+			SELECT (SELECT j.watch_id FROM jobs j WHERE j.state = 'planned' AND j.lane = $1
+				ORDER BY j.watch_id, j.priority DESC, j.ready_at, j.id LIMIT 1)
 			UNION ALL
-			SELECT (SELECT MIN(j.watch_id) FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id > each.watch)
+			SELECT (SELECT j.watch_id FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id > each.watch
+				ORDER BY j.watch_id, j.priority DESC, j.ready_at, j.id LIMIT 1)
 			FROM each WHERE each.watch IS NOT NULL
 		)
 		SELECT COALESCE((SELECT j.id FROM jobs j WHERE j.state = 'planned' AND j.lane = $1 AND j.watch_id = each.watch

@@ -379,7 +379,7 @@ func TestClocksOfMachinesDiffer(t *testing.T) {
 	}
 	agree()
 	ids := must(behind.Add(ctx, visit(1)))(t)
-	f := must(ahead.Dispatch(ctx, ids[0], ahead.Now()))(t)
+	f := must(ahead.Dispatch(ctx, ids[0], ahead.Now().Add(time.Minute)))(t)
 	leap.Store(int64(10 * time.Hour)) // its clock is set while it runs
 	must(behind.Claim(ctx, f, "w1", time.Minute))(t)
 	agree()
