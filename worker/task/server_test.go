@@ -206,7 +206,7 @@ func TestDrain(t *testing.T) {
 	srv := redistest.Start(t)
 	release := make(chan struct{})
 	var begun, whole, cut atomic.Int32
-	w := start(t, srv, task.ServerConfig{Concurrency: 2, Drain: 2 * time.Second, Grace: time.Minute},
+	w := start(t, srv, task.ServerConfig{Concurrency: 2, Drain: 4 * time.Second, Grace: time.Minute},
 		func(c context.Context, k task.Ticket) error {
 			begun.Add(1)
 			if k.Epoch == 1 { // ends within the drain time

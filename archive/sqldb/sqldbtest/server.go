@@ -90,7 +90,7 @@ func start() (_ *server, err error) {
 }
 
 func await(rawURL string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	for {
 		db, err := sqldb.Open(ctx, sqldb.Config{URL: rawURL, MaxConns: 1})

@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -58,13 +59,17 @@ func Sentinel(t testing.TB) (addr, master string) {
 	return addr, "trawl"
 }
 
-// freePort gives a port that was free a moment ago.
+// freePort gives a port that nobody has, and that nobody gets before its server
+// does: it lies below those that systems give to whoever asks for any.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(20000 + rand.N(12000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no port is free between 20000 and 32000")
+	return ""
 }
