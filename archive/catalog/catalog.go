@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/sqldb"
@@ -17,7 +18,14 @@ import (
 var migrations embed.FS
 
 // Catalog is the index of one archive. Safe for concurrent use.
-type Catalog struct{ db *sqldb.DB }
+type Catalog struct {
+	db *sqldb.DB
+	// patience bounds one search.
+	patience time.Duration
+}
+
+// searchPatience is shorter than what proxies and people wait for a page.
+const searchPatience = 10 * time.Second
 
 // Open brings the schema up to date and gives the catalogue in db.
 func Open(ctx context.Context, db *sqldb.DB) (*Catalog, error) {
@@ -28,7 +36,7 @@ func Open(ctx context.Context, db *sqldb.DB) (*Catalog, error) {
 	if err := db.Migrate(ctx, dir, "catalog_version"); err != nil {
 		return nil, fmt.Errorf("the catalogue's tables could not be brought up to date: %w", err)
 	}
-	return &Catalog{db}, nil
+	return &Catalog{db, searchPatience}, nil
 }
 
 const columns = `id, started, finished, url, final_url, site, page_kind, item_id, canonical, watch, job,

@@ -10,6 +10,8 @@ import (
 // The errors of this package; test with errors.Is.
 var (
 	ErrNotFound = errors.New("the catalogue has no such entry")
+	// ErrTooBroad: a search was ended because it took too long.
+	ErrTooBroad = errors.New("the search took too long and was ended: name an item, a site, a watch or a few days, or a rarer word")
 	// ErrDiffers: another manifest is already recorded under this id.
 	ErrDiffers = errors.New("the catalogue has another manifest under this capture id; run `trawlmark archive audit`")
 )

@@ -41,7 +41,7 @@ func (c *Catalog) Each(ctx context.Context, after capture.ID) iter.Seq2[Entry, e
 		if !last.ID.IsZero() {
 			from = last.ID
 		}
-		return c.entries(ctx, `SELECT `+columns+` FROM capture WHERE id > $1 ORDER BY id LIMIT $2`, from.String(), pageSize)
+		return entries(ctx, c.db, `SELECT `+columns+` FROM capture WHERE id > $1 ORDER BY id LIMIT $2`, from.String(), pageSize)
 	})
 }
 
@@ -49,7 +49,7 @@ func (c *Catalog) Each(ctx context.Context, after capture.ID) iter.Seq2[Entry, e
 // not held, those first that ended first, in bounded memory.
 func (c *Catalog) Due(ctx context.Context, by time.Time) iter.Seq2[Entry, error] {
 	return pages(func(last Entry) ([]Entry, error) {
-		return c.entries(ctx, `SELECT `+columns+` FROM capture WHERE state = '' AND NOT held AND retain_until <= $1
+		return entries(ctx, c.db, `SELECT `+columns+` FROM capture WHERE state = '' AND NOT held AND retain_until <= $1
 			AND (retain_until, id) > ($2, $3) ORDER BY retain_until, id LIMIT $4`, micros(by), micros(last.RetainUntil), last.ID.String(), pageSize)
 	})
 }
@@ -79,8 +79,14 @@ func pages(next func(last Entry) ([]Entry, error)) iter.Seq2[Entry, error] {
 	}
 }
 
-func (c *Catalog) entries(ctx context.Context, query string, args ...any) ([]Entry, error) {
-	rows, err := c.db.QueryContext(ctx, query, args...)
+// queryer is the database, or one transaction of it.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func entries(ctx context.Context, db queryer, query string, args ...any) ([]Entry, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +130,7 @@ func (c *Catalog) Sample(ctx context.Context, n int, random io.Reader) ([]Entry,
 	}
 	slices.Sort(places)
 	for _, i := range places {
-		e, err := c.entries(ctx, `SELECT `+columns+` FROM capture WHERE state = '' ORDER BY id LIMIT 1 OFFSET $1`, i)
+		e, err := entries(ctx, c.db, `SELECT `+columns+` FROM capture WHERE state = '' ORDER BY id LIMIT 1 OFFSET $1`, i)
 		if err != nil {
 			return nil, err
 		}

@@ -2,12 +2,15 @@ package catalog
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
+	"github.com/trawlmark/trawlmark/archive/sqldb"
 )
 
 // Query says which captures are looked for. Empty fields do not narrow.
@@ -37,29 +40,37 @@ type Page struct {
 // ignored.
 const maxQueryWords = 8
 
-// Search finds captures, newest first.
-func (c *Catalog) Search(ctx context.Context, q Query) (Page, error) {
-	limit := q.Limit
-	if limit == 0 {
-		limit = 50
+// Search finds captures, newest first. It ends: what takes longer than a page
+// may gives ErrTooBroad.
+func (c *Catalog) Search(ctx context.Context, q Query) (p Page, err error) {
+	if q.Limit == 0 {
+		q.Limit = 50
 	}
-	if limit < 1 || limit > 500 {
-		return Page{}, fmt.Errorf("a page holds 1 to 500 captures, not %d", limit)
+	if q.Limit < 1 || q.Limit > 500 {
+		return Page{}, fmt.Errorf("a page holds 1 to 500 captures, not %d", q.Limit)
 	}
-	beginning := q.beginning()
-	if beginning == "" {
-		found, err := c.find(ctx, q, limit+1)
-		return page(found, limit), err
+	err = c.db.ReadFor(ctx, c.patience, func(ctx context.Context, tx *sql.Tx) error {
+		p, err = onePage(ctx, tx, q)
+		return err
+	})
+	if errors.Is(err, sqldb.ErrTooLong) {
+		err = ErrTooBroad
 	}
-	many, err := c.many(ctx, beginning)
-	if err != nil {
-		return Page{}, err
+	return p, err
+}
+
+func onePage(ctx context.Context, db queryer, q Query) (Page, error) {
+	if beginning := q.beginning(); beginning != "" {
+		many, err := many(ctx, db, beginning)
+		if err != nil {
+			return Page{}, err
+		}
+		if many {
+			return sift(ctx, db, q, beginning)
+		}
 	}
-	if !many {
-		found, err := c.find(ctx, q, limit+1)
-		return page(found, limit), err
-	}
-	return c.sift(ctx, q, beginning, limit)
+	found, err := find(ctx, db, q, q.Limit+1)
+	return page(found, q.Limit), err
 }
 
 func page(found []Entry, limit int) Page {
@@ -73,12 +84,16 @@ func page(found []Entry, limit int) Page {
 
 func cursor(last Entry) string { return fmt.Sprintf("%d.%s", micros(last.Started), last.ID) }
 
-func (c *Catalog) find(ctx context.Context, q Query, limit int) ([]Entry, error) {
-	sql, args, err := q.sql(limit)
+func find(ctx context.Context, db queryer, q Query, limit int) ([]Entry, error) {
+	rarest, err := q.rarest(ctx, db)
 	if err != nil {
 		return nil, err
 	}
-	return c.entries(ctx, sql, args...)
+	sql, args, err := q.sql(limit, rarest)
+	if err != nil {
+		return nil, err
+	}
+	return entries(ctx, db, sql, args...)
 }
 
 // few is how many words that begin as asked are looked up and sorted. Where
@@ -87,10 +102,10 @@ func (c *Catalog) find(ctx context.Context, q Query, limit int) ([]Entry, error)
 const few = 5000
 
 // many reports whether more than few words of captures begin so.
-func (c *Catalog) many(ctx context.Context, beginning string) (bool, error) {
+func many(ctx context.Context, db queryer, beginning string) (bool, error) {
 	var n int
 	lo, hi := wordRange(beginning)
-	err := c.db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 AS one FROM word WHERE word >= $1 AND word < $2 LIMIT $3) found`, lo, hi, few+1).Scan(&n)
+	err := db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 AS one FROM word WHERE word >= $1 AND word < $2 LIMIT $3) found`, lo, hi, few+1).Scan(&n)
 	return n > few, err
 }
 
@@ -99,13 +114,13 @@ func wordRange(beginning string) (lo, hi []byte) {
 }
 
 // sift looks through what the rest of the query finds for words that begin so.
-func (c *Catalog) sift(ctx context.Context, q Query, beginning string, limit int) (Page, error) {
-	whole := queryWords(q.Text)
+func sift(ctx context.Context, db queryer, q Query, beginning string) (Page, error) {
+	whole, limit := queryWords(q.Text), q.Limit
 	q.Text = strings.Join(whole[:len(whole)-1], " ")
 	var found []Entry
 	// Mostly the first captures fit; the pages grow when they do not.
 	for size := limit + 1; len(found) <= limit; size = min(2*size, siftPage) {
-		some, err := c.find(ctx, q, size)
+		some, err := find(ctx, db, q, size)
 		if err != nil {
 			return Page{}, err
 		}
@@ -135,56 +150,42 @@ func (q Query) beginning() string {
 	return qw[len(qw)-1]
 }
 
-func (q Query) sql(limit int) (string, []any, error) {
+// sql is the query of one page. Its results come in the order of one index,
+// from which the page is filled: that of the whole word rarest when it is one's
+// place among the words, else that of the rest of the query.
+func (q Query) sql(limit, rarest int) (string, []any, error) {
 	var args []any
 	arg := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
-	var from strings.Builder
 	var where []string
 
-	order := "c.started DESC, c.id DESC"
-	qw := queryWords(q.Text)
-	prefix := strings.HasSuffix(strings.TrimSpace(q.Text), "*")
+	qw, whole := queryWords(q.Text), q.whole()
 	if len(qw) > maxQueryWords {
 		return "", nil, fmt.Errorf("search for at most %d words at once, not %d", maxQueryWords, len(qw))
 	}
 	if strings.TrimSpace(q.Text) != "" && len(qw) == 0 {
 		return "", nil, fmt.Errorf("%q has no word that can be searched for", q.Text)
 	}
-	from.WriteString("capture c")
-	// The rarest-looking whole word drives: its index is in the order of the result,
-	// so a page costs the same among a thousand captures and a million.
-	whole := qw
-	if prefix && len(qw) > 0 {
-		whole = qw[:len(qw)-1]
+	// The same columns of the word's row, where one leads: the other words are
+	// then found by their whole key. PostgreSQL does not see that the capture's
+	// columns are equal to them, and read all of a word for each row.
+	from, started, id := "capture c", "c.started", "c.id"
+	if rarest < len(whole) {
+		from, started, id = "capture c JOIN word w ON w.capture = c.id AND w.word = "+arg([]byte(whole[rarest])), "w.started", "w.capture"
 	}
-	driver := longest(whole)
-	// The same columns of the driver's row, where there is one: the other words
-	// are then found by their whole key. PostgreSQL does not see that the
-	// capture's columns are equal to them, and read all of a word for each row.
-	started, id := "c.started", "c.id"
-	if len(whole) > 0 {
-		started, id = "w.started", "w.capture"
-	}
+	order := started + " DESC, " + id + " DESC"
 	for i, w := range qw {
 		lo, hi := wordRange(w)
 		switch {
 		case i == len(whole):
 			where = append(where, "c.id IN (SELECT capture FROM word WHERE word >= "+arg(lo)+" AND word < "+arg(hi)+")")
-		case i == driver:
-			from.WriteString(" JOIN word w ON w.capture = c.id AND w.word = " + arg(lo))
-			order = "w.started DESC, w.capture DESC"
-		default:
+		case i != rarest:
 			// Asked for each row in its order until the page is full; as EXISTS a
 			// database may read all of the word first.
 			where = append(where, "(SELECT 1 FROM word x WHERE x.word = "+arg(lo)+" AND x.started = "+started+" AND x.capture = "+id+" LIMIT 1) = 1")
 		}
 	}
-	for _, eq := range []struct{ column, value string }{
-		{"site", q.Site}, {"item_id", q.ItemID}, {"watch", q.Watch}, {"outcome", string(q.Outcome)},
-	} {
-		if eq.value != "" {
-			where = append(where, "c."+eq.column+" = "+arg(eq.value))
-		}
+	for _, eq := range q.equal() {
+		where = append(where, "c."+eq.column+" = "+arg(eq.value))
 	}
 	if q.Case != "" {
 		// A case has few captures: they are looked up and sorted. The sign keeps
@@ -195,33 +196,56 @@ func (q Query) sql(limit int) (string, []any, error) {
 	if q.Held {
 		where = append(where, "c.held")
 	}
-	if !q.From.IsZero() {
-		where = append(where, started+" >= "+arg(micros(q.From)))
-	}
-	if !q.Until.IsZero() {
-		where = append(where, started+" < "+arg(micros(q.Until)))
-	}
+	where = append(where, q.span(started, arg)...)
 	if q.After != "" {
-		var us int64
-		var last string
-		if _, err := fmt.Sscanf(q.After, "%d.%s", &us, &last); err != nil {
-			return "", nil, fmt.Errorf("%q is not a cursor that a page of results gave", q.After)
+		us, last, err := q.after()
+		if err != nil {
+			return "", nil, err
 		}
 		where = append(where, "("+started+", "+id+") < ("+arg(us)+", "+arg(last)+")")
 	}
-	sql := "SELECT " + qualified + " FROM " + from.String()
+	sql := "SELECT " + qualified + " FROM " + from
 	if len(where) > 0 {
 		sql += " WHERE " + strings.Join(where, " AND ")
 	}
 	return sql + " ORDER BY " + order + " LIMIT " + arg(limit), args, nil
 }
 
-func longest(words []string) int {
-	best := 0
-	for i, w := range words {
-		if len(w) > len(words[best]) {
-			best = i
+// whole is the words of which not only the beginning is given.
+func (q Query) whole() []string {
+	qw := queryWords(q.Text)
+	if len(qw) > 0 && strings.HasSuffix(strings.TrimSpace(q.Text), "*") {
+		return qw[:len(qw)-1]
+	}
+	return qw
+}
+
+type equal struct{ column, value string }
+
+// equal is the columns that must have one value.
+func (q Query) equal() (all []equal) {
+	for _, eq := range []equal{{"site", q.Site}, {"item_id", q.ItemID}, {"watch", q.Watch}, {"outcome", string(q.Outcome)}} {
+		if eq.value != "" {
+			all = append(all, eq)
 		}
 	}
-	return best
+	return all
+}
+
+// span is the conditions on when a capture began.
+func (q Query) span(started string, arg func(any) string) (all []string) {
+	if !q.From.IsZero() {
+		all = append(all, started+" >= "+arg(micros(q.From)))
+	}
+	if !q.Until.IsZero() {
+		all = append(all, started+" < "+arg(micros(q.Until)))
+	}
+	return all
+}
+
+func (q Query) after() (us int64, id string, err error) {
+	if _, err := fmt.Sscanf(q.After, "%d.%s", &us, &id); err != nil {
+		return 0, "", fmt.Errorf("%q is not a cursor that a page of results gave", q.After)
+	}
+	return us, id, nil
 }

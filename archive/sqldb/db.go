@@ -133,6 +133,30 @@ func (db *DB) Read(ctx context.Context, fn func(*sql.Tx) error) error {
 	return db.retry(ctx, func() error { return db.once(ctx, o, fn) })
 }
 
+// ReadFor is Read for at most limit; fn reads with the context that it is given.
+// What lasts longer is ended, in the database too, and gives ErrTooLong:
+// PostgreSQL does not notice by itself that nobody waits for its answer any more.
+func (db *DB) ReadFor(ctx context.Context, limit time.Duration, fn func(context.Context, *sql.Tx) error) error {
+	statements, patience := db.dialect.limitStatements(limit), limit
+	if statements != "" {
+		patience += 250 * time.Millisecond // the database ends it first, and keeps the connection
+	}
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := db.Read(short, func(tx *sql.Tx) error {
+		if statements != "" {
+			if _, err := tx.ExecContext(short, statements); err != nil {
+				return err
+			}
+		}
+		return fn(short, tx)
+	})
+	if err != nil && ctx.Err() == nil && (short.Err() != nil || ended(err)) {
+		return &Error{Kind: ErrTooLong, Cause: err}
+	}
+	return err
+}
+
 // ExecContext runs one statement, in turn with the process's other writers.
 func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	var res sql.Result

@@ -110,6 +110,21 @@ func (d Dialect) clock() string {
 	return ""
 }
 
+// limitStatements is a statement that bounds each following one of its
+// transaction; "" where a context's end stops the database by itself.
+func (d Dialect) limitStatements(limit time.Duration) string {
+	if d == PostgreSQL {
+		return fmt.Sprintf(`SET LOCAL statement_timeout = %d`, max(1, limit.Milliseconds()))
+	}
+	return ""
+}
+
+// ended reports whether the database stopped a statement because it was told to.
+func ended(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Code == "57014"
+}
+
 // kind says which of the package's errors err is; nil when none.
 func kind(err error) error {
 	var pe *pgconn.PgError

@@ -15,6 +15,8 @@ var (
 	ErrBusy = errors.New("the database is busy: other writers held it through every attempt")
 	// ErrConflict: a unique key has such a row already.
 	ErrConflict = errors.New("there is a row with this key already")
+	// ErrTooLong: a ReadFor was ended by its limit.
+	ErrTooLong = errors.New("the database took longer than it was given, and was stopped")
 	// ErrUncertain: the connection broke during COMMIT, so the transaction may
 	// have happened or not: look before doing it again. Is ErrUnavailable too.
 	ErrUncertain = errors.New("the connection broke while committing, so it may have been done or not")
