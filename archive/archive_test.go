@@ -150,9 +150,11 @@ func TestIngestKeepsEverythingLockedAndListed(t *testing.T) {
 	if err != nil || len(rows) != 1 || rows[0].Entry.Type != custody.Captured {
 		t.Errorf("custody events: %+v, %v", rows, err)
 	}
-	left, err := os.ReadDir(w.spool)
-	if err != nil || len(left) != 0 {
+	if left, err := a.Waiting(); err != nil || len(left) != 0 {
 		t.Errorf("the spool still has %v, %v", left, err)
+	}
+	if used, _ := a.Backlog(); used != 0 {
+		t.Errorf("%d bytes of the spool are counted", used)
 	}
 }
 

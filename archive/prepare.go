@@ -65,6 +65,7 @@ func (a *Archive) fill(ctx context.Context, k *pack, c *capture.Capture, d Descr
 	if p.Draft, err = m.Marshal(); err != nil {
 		return err
 	}
+	p.made = m
 	p.Entry = entry(c, d, p.Files, until)
 	return a.spool.commit(k, p)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
+	"github.com/trawlmark/trawlmark/archive/manifest"
 )
 
 // Pending is a capture that is whole on disk and not yet (known to be) stored.
@@ -38,6 +39,9 @@ type Pending struct {
 	dir  string // its folder; "" of a pack
 	path string // its pack; "" of a folder
 	size int64  // on disk
+	// made is the draft as it was made, while this process has it: it needs not be
+	// read again then.
+	made *manifest.Manifest
 	// sound: it was read through since it lies there, and nothing was damaged.
 	sound bool
 }

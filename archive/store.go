@@ -161,13 +161,15 @@ func (a *Archive) digest(ctx context.Context, key, version string) (capture.Dige
 
 // manifest fills in the draft where the files came to lie.
 func (a *Archive) manifest(p *Pending, objects []catalog.Artifact) (*manifest.Manifest, error) {
-	draft, err := p.draft()
-	if err != nil {
-		return nil, err
-	}
-	m, err := manifest.Parse(draft)
-	if err != nil {
-		return nil, fmt.Errorf("%w: that of capture %s is damaged: %w", errDraft, p.ID, err)
+	m := p.made
+	if m == nil {
+		draft, err := p.draft()
+		if err != nil {
+			return nil, err
+		}
+		if m, err = manifest.Parse(draft); err != nil {
+			return nil, fmt.Errorf("%w: that of capture %s is damaged: %w", errDraft, p.ID, err)
+		}
 	}
 	for i := range m.Artifacts {
 		f := &m.Artifacts[i]

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gowebpki/jcs"
-
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
 
@@ -31,11 +29,7 @@ func (m *Manifest) Marshal() ([]byte, error) {
 	if err := n.validate(); err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(n)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	b, err := jcs.Transform(raw)
+	b, err := n.canonical()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

@@ -207,5 +207,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil || !bytes.Equal(again, b) {
 			t.Fatalf("taken, and written as\n%s\n%v", again, err)
 		}
+		if other := canonicalBySomebodyElse(t, m); !bytes.Equal(other, b) {
+			t.Fatalf("taken, and others write\n%s", other)
+		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -204,12 +203,9 @@ func scan(v reflect.Value, where string) error {
 			return scan(v.Elem(), where)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("json") != "" {
-				name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-				if err := scan(v.Field(i), name); err != nil {
-					return err
-				}
+		for _, m := range membersOf(v.Type()) {
+			if err := scan(v.Field(m.index), m.name); err != nil {
+				return err
 			}
 		}
 	case reflect.Slice:

@@ -94,7 +94,7 @@ func TestDependencyBudget(t *testing.T) {
 		module + "archive/bundle", module + "archive/capture", module + "archive/custody", module + "archive/manifest",
 		module + "archive/seal/internal/cms", module + "archive/seal/stamp", module + "archive/vault", module + "archive/warc", module + "cmd/trawlmark-verify",
 		// others'
-		"github.com/gowebpki/jcs", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip",
+		"github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip",
 		"github.com/klauspost/compress/internal/le", "github.com/klauspost/compress/internal/regmask",
 		"golang.org/x/crypto/ocsp", "golang.org/x/mod/sumdb/note", "golang.org/x/mod/sumdb/tlog", "golang.org/x/sync/errgroup",
 	}
