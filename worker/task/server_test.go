@@ -39,7 +39,9 @@ func (l *logs) String() string {
 	return l.b.String()
 }
 
-func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+func (l *logs) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
 
 // world is a queue with a server.
 type world struct {
@@ -202,40 +204,54 @@ func TestFaultyHandlersDoNotStopTheServer(t *testing.T) {
 	}
 }
 
+// What runs when the server is told to stop may end, and nothing new begins.
 func TestDrain(t *testing.T) {
 	srv := redistest.Start(t)
 	release := make(chan struct{})
-	var begun, whole, cut atomic.Int32
-	w := start(t, srv, task.ServerConfig{Concurrency: 2, Drain: 4 * time.Second, Grace: time.Minute},
-		func(c context.Context, k task.Ticket) error {
-			begun.Add(1)
-			if k.Epoch == 1 { // ends within the drain time
-				<-release
-				if c.Err() == nil {
-					whole.Add(1)
-				}
-				return nil
-			}
-			<-c.Done() // does not, until it is told to
-			if errors.Is(context.Cause(c), task.ErrDraining) {
-				cut.Add(1)
-			}
-			return nil
-		})
+	var begun, whole atomic.Int32
+	w := start(t, srv, task.ServerConfig{Concurrency: 2, Drain: time.Hour}, func(c context.Context, _ task.Ticket) error {
+		begun.Add(1)
+		<-release
+		if c.Err() == nil {
+			whole.Add(1)
+		}
+		return nil
+	})
 	for e := range int64(5) {
 		w.send(task.Ticket{Job: id(1), Epoch: e + 1}, task.HTTP)
 	}
 	within(t, 2*time.Minute, "two begun", func() bool { return begun.Load() == 2 })
 	w.stop()
+	within(t, 2*time.Minute, "asynq to take no more", func() bool { return strings.Contains(w.log.String(), "Waiting for all workers") })
 	close(release)
 	if err := w.end(); err != nil {
 		t.Error(err)
 	}
-	if whole.Load() != 1 || cut.Load() != 1 || begun.Load() != 2 {
-		t.Errorf("%d whole, %d cut, %d begun; want 1, 1, 2", whole.Load(), cut.Load(), begun.Load())
+	if whole.Load() != 2 || begun.Load() != 2 {
+		t.Errorf("%d begun, %d whole; want 2 and 2", begun.Load(), whole.Load())
 	}
 	if d, err := w.client.Depth(ctx, task.HTTP); err != nil || d.Waiting != 3 {
 		t.Errorf("tickets that nobody took: %+v, %v", d, err)
+	}
+}
+
+// A handler that does not end within the drain time is told to.
+func TestDrainEndsWhatLasts(t *testing.T) {
+	srv := redistest.Start(t)
+	begun, cause := make(chan struct{}), make(chan error, 1)
+	w := start(t, srv, task.ServerConfig{Concurrency: 1, Drain: 50 * time.Millisecond, Grace: time.Hour}, func(c context.Context, _ task.Ticket) error {
+		close(begun)
+		<-c.Done()
+		cause <- context.Cause(c)
+		return nil
+	})
+	w.send(task.Ticket{Job: id(1), Epoch: 1}, task.HTTP)
+	<-begun
+	if err := w.end(); err != nil {
+		t.Error(err)
+	}
+	if err := <-cause; !errors.Is(err, task.ErrDraining) {
+		t.Errorf("it was ended by %v", err)
 	}
 }
 
