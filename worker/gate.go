@@ -11,8 +11,8 @@ import (
 
 // How long a slot is spent waiting at the gate of a lane. The dispatcher spaces
 // tickets, so a visit that comes in time waits for next to nothing, and one that
-// would wait for longer than another one's turn is put back: its slot is worth
-// more to another lane. A visit that has asked the site for something already
+// would wait for longer than half of a delay is put back: its slot is worth more
+// to another lane, and the lane's next ticket comes soon. A visit that has asked the site for something already
 // (robots.txt, or the page that Chrome is to look at) waits for what is left.
 const (
 	leastPatience = 100 * time.Millisecond
@@ -30,7 +30,7 @@ func (v *Visitor) gate(job ledger.Job) func(ctx context.Context, crawlDelay time
 	return func(ctx context.Context, crawlDelay time.Duration) (func(), error) {
 		p := polite
 		p.CrawlDelay = crawlDelay
-		p.MaxWait = min(max(p.Floor(), leastPatience), firstPatience)
+		p.MaxWait = min(max(p.Floor()/2, leastPatience), firstPatience)
 		if passed {
 			p.MaxWait = max(2*p.Floor(), laterPatience)
 		}

@@ -81,7 +81,7 @@ func (p *patience) Pass(_ context.Context, _ string, q lane.Params) (func(), err
 }
 
 // A visit that has asked the site for nothing yet does not wait for longer than
-// another's turn takes, and is put back for the next slot.
+// half of a delay, and is put back for the next slot.
 func TestASlotIsNotSpentOnWaiting(t *testing.T) {
 	w := newWorld(t)
 	lanes := &patience{fakeLanes: w.lanes, err: lane.ErrNotYet}
@@ -95,7 +95,7 @@ func TestASlotIsNotSpentOnWaiting(t *testing.T) {
 		t.Errorf("the job is %s, attempts %v, ready at %s", j.State, j.Attempts, j.ReadyAt)
 	}
 	delay := worker.Politeness(w.sites, itemURL).Min
-	if most := max(delay, 100*time.Millisecond); len(lanes.most) != 1 || lanes.most[0] != most {
+	if most := max(delay/2, 100*time.Millisecond); len(lanes.most) != 1 || lanes.most[0] != most {
 		t.Errorf("waits of up to %v, want %v", lanes.most, most)
 	}
 	// Without an answer of the limiter it is tried again a moment later.

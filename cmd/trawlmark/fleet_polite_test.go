@@ -50,17 +50,22 @@ func TestFleetIsPoliteByTheTargetsOwnLog(t *testing.T) {
 	f.checkRetryAfter(lanes[2], markettest.FaultBusyDate, http.StatusServiceUnavailable)
 	f.checkGaps(lanes, machine)
 	f.terminate(90 * time.Second)
-	f.checkSlots()
+	f.checkSlots(machine)
 }
 
 // mostWaiting is the share of slot time that may be spent waiting for a lane,
-// in percent. The aim is 1; 1.3 was measured while something waited for a core
-// 99 % of the time, and a busy machine makes tickets late and so waits longer.
-const mostWaiting = 5
+// in percent: the aim. A machine on which something waits for a core most of the
+// time makes tickets late, and who is late makes the next one wait; 0.6 was
+// measured on one that did for 96 % of the time, so more than busyWaiting is a
+// fault of the fleet there too.
+const (
+	mostWaiting = 1
+	busyWaiting = 3
+)
 
 // checkSlots: of the workers' slot time little was spent waiting for a lane;
 // they say so when they have drained.
-func (f *testFleet) checkSlots() {
+func (f *testFleet) checkSlots(machine starvation) {
 	f.t.Helper()
 	var slots, waited time.Duration
 	for name, p := range f.procs {
@@ -79,9 +84,14 @@ func (f *testFleet) checkSlots() {
 			*sum += d
 		}
 	}
-	f.t.Logf("slots waited for lanes %s of %s: %.2f %%", waited.Round(time.Millisecond), slots.Round(time.Second), 100*waited.Seconds()/slots.Seconds())
-	if slots == 0 || waited*100 > slots*mostWaiting {
-		f.t.Errorf("more than %d %% of %s slot time was spent waiting for lanes: %s", mostWaiting, slots, waited)
+	most := time.Duration(mostWaiting)
+	if machine.share() > starvedFrom {
+		most = busyWaiting
+	}
+	f.t.Logf("slots waited for lanes %s of %s: %.2f %%; something waited for a core for %.0f %% of the time",
+		waited.Round(time.Millisecond), slots.Round(time.Second), 100*waited.Seconds()/slots.Seconds(), 100*machine.share())
+	if slots == 0 || waited*100 > slots*most {
+		f.t.Errorf("more than %d %% of %s slot time was spent waiting for lanes: %s", most, slots, waited)
 	}
 }
 

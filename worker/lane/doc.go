@@ -5,6 +5,9 @@
 //   - Slots of a lane are at least its delay apart, whoever asks and however
 //     many ask at once (GCRA, the virtual scheduling algorithm of ITU-T I.371,
 //     in one Lua script over Redis TIME: the contenders' clocks do not matter).
+//   - A request that passes the gate leaves a delay after the one before it
+//     came. Slots follow: they move by what a request was on its way, and by what
+//     others had to wait for at the gate.
 //   - The delay is clamp(factor x response time, floor, maximum), and the floor,
 //     the larger of robots.txt's Crawl-delay and the site's minimum, always
 //     holds. Slow answers raise it at once, fast ones lower it slowly, and

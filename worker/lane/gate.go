@@ -73,7 +73,7 @@ func (l *Limiter) passing(ctx context.Context, lane, token string, keep time.Dur
 func (l *Limiter) tell(ctx context.Context, lane, token string, held, keep time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, hold)
 	defer cancel()
-	err := tell.Run(ctx, l.redis, []string{gateKey(lane)}, token, held.Microseconds(), (hold+keep).Milliseconds()+1000).Err()
+	err := tell.Run(ctx, l.redis, []string{gateKey(lane), slotKey(lane)}, token, held.Microseconds(), (hold+keep).Milliseconds()+1000).Err()
 	if err != nil && ctx.Err() == nil {
 		l.log.Debug("a lane's gate stays shut for a moment: it could not be told that a request arrived", "lane", lane, "error", err)
 	}

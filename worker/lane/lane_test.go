@@ -623,6 +623,38 @@ func BenchmarkReserve(b *testing.B) {
 	}
 }
 
+// The next request goes a delay after the one before it came, so the slots to
+// come move by the time that it was on its way, once.
+func TestSlotsFollowWhatCame(t *testing.T) {
+	c := redistest.Start(t).Client()
+	l := warm(t, c, &book{})
+	p := lane.Params{Min: time.Minute, MaxWait: time.Hour}
+	first := reserve(t, l, "a", p)
+	arrived, err := l.Pass(ctx, "a", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "{trawlmark:lanes}:slot:a"
+	was := c.Get(ctx, key).Val()
+	passed := time.Now()
+	for time.Since(passed) < 30*time.Millisecond {
+		time.Sleep(time.Millisecond) // the site is far away
+	}
+	onItsWay := time.Since(passed)
+	arrived()
+	for c.Get(ctx, key).Val() == was { // it is told in the background
+		time.Sleep(time.Millisecond)
+	}
+	next := reserve(t, l, "a", p)
+	if gap := next.At.Sub(first.At); gap < time.Minute+onItsWay {
+		t.Errorf("the request was on its way for %v and the next slot comes %v after its own, want both", onItsWay, gap)
+	}
+	arrived()
+	if last := reserve(t, l, "a", p); last.At.Sub(next.At) != time.Minute {
+		t.Errorf("the slot after it comes %v later", last.At.Sub(next.At))
+	}
+}
+
 // When more requests come than slots were given, the slots to come move by the
 // length of the queue at the gate: nobody waits there for long. A machine that
 // stalls makes requests late, so the best of some lanes counts, and each lane is

@@ -60,21 +60,23 @@ if held > now then due = math.max(due, now + math.min(20000, math.ceil(delay / 1
 if due > now then
 	-- More requests come than slots were spaced for: visits that took two, or
 	-- that were slow on their way. The slots to come move, so that nobody
-	-- queues here for long; what a sixteenth of a delay absorbs is left alone,
-	-- or the lane would be used less than it may be. Those that were handed
-	-- out meanwhile meet the same queue, which is not counted again.
+	-- queues here for long: by all of the wait but half of what is left alone,
+	-- a thirty-second of a delay. Less would leave every request waiting for
+	-- just that long; more would use the lane less than it may be used. Those
+	-- that were handed out meanwhile meet the same queue, which is not counted
+	-- again.
 	redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now)
 	local turn = due - now + redis.call('ZCARD', KEYS[8]) * delay
 	if ARGV[6] == '1' and turn > tonumber(ARGV[7]) then return {'later', turn, delay} end
-	local over = turn - math.max(delay / 16, 10000)
+	local alone = math.max(delay / 32, 10000)
 	if ARGV[6] == '1' then
 		redis.call('ZADD', KEYS[8], string.format('%.0f', now + ARGV[7]), ARGV[5])
 		redis.call('PEXPIRE', KEYS[8], math.ceil((ARGV[7] + delay) / 1000) + 1000)
 	end
 	local slot, eased = redis.call('GET', KEYS[6]), redis.call('GET', KEYS[7])
-	if ARGV[6] == '1' and over > 0 and slot and not (eased and tonumber(eased) > now) then
+	if ARGV[6] == '1' and turn > alone and slot and not (eased and tonumber(eased) > now) then
 		local left = redis.call('PTTL', KEYS[6])
-		local add = math.ceil(over)
+		local add = math.ceil(turn - alone / 2)
 		redis.call('SET', KEYS[6], string.format('%.0f', tonumber(slot) + add), 'PX', left + math.ceil(add / 1000))
 		redis.call('SET', KEYS[7], string.format('%.0f', math.max(tonumber(slot), now) + add), 'PX', left + math.ceil(add / 1000))
 	end
@@ -87,18 +89,28 @@ return {'slot', 0, delay, now, '', ''}
 `)
 
 // tell notes that the request of who passed is still on its way, or came. What
-// Redis forgot meanwhile it is told again.
-// KEYS: gate. ARGV: token, hold (0: it came), milliseconds to remember
+// Redis forgot meanwhile it is told again. The next request goes a delay after
+// this one came, so the slots to come move by the time it was on its way.
+// KEYS: gate, slot. ARGV: token, hold (0: it came), milliseconds to remember
 var tell = redis.NewScript(luaNow + `
 local gate = redis.call('GET', KEYS[1])
-local last = now
+local last, went = now, now
 if gate then
-	local a, token = string.match(gate, '^(%d+) %d+ (.*)$')
+	local a, held, token = string.match(gate, '^(%d+) (%d+) (.*)$')
 	if token ~= ARGV[1] then return 0 end
-	last = tonumber(a)
+	last, went = tonumber(a), tonumber(a)
+	if tonumber(held) == 0 then went = now end -- told already
 end
 local held = 0
-if tonumber(ARGV[2]) > 0 then held = now + ARGV[2] else last = now end
+if tonumber(ARGV[2]) > 0 then
+	held = now + ARGV[2]
+else
+	local slot = redis.call('GET', KEYS[2])
+	if slot and now > went then
+		redis.call('SET', KEYS[2], string.format('%.0f', tonumber(slot) + now - went), 'KEEPTTL')
+	end
+	last = now
+end
 redis.call('SET', KEYS[1], string.format('%.0f %.0f %s', last, held, ARGV[1]), 'PX', ARGV[3])
 return 1
 `)
