@@ -34,6 +34,7 @@ type fleet struct {
 type fleetCollector struct {
 	fleet
 	jobs, outcomes, findings, listings, lanes, due   *prometheus.Desc
+	planned                                          *prometheus.Desc
 	waiting_, running, givenUp, oldest, paused       *prometheus.Desc
 	custodyWaiting, custodyOldest, stampAge, tsa, up *prometheus.Desc
 	tsaChain, renewalOK, ends, late                  *prometheus.Desc
@@ -54,6 +55,7 @@ func newFleetCollector(f fleet) *fleetCollector {
 		listings:       d("listings", "Listings by state.", "state"),
 		lanes:          d("lanes", "Lanes that give no slot: closed by a site's answer, or paused by a person.", "state"),
 		due:            d("watches_due", "Watches whose time has come and that have not fired (up to 100)."),
+		planned:        d("planned_oldest_seconds", "How long the longest waiting job of the pool has been ready to be dispatched, because its lane, a pause or the pool's workers do not let it; 0 when none is.", "pool"),
 		waiting_:       d("queue_waiting", "Tickets that no worker took yet.", "pool"),
 		running:        d("queue_running", "Tickets that are being worked on.", "pool"),
 		givenUp:        d("queue_given_up", "Tickets whose handler failed: faults of the program.", "pool"),
@@ -74,7 +76,7 @@ func newFleetCollector(f fleet) *fleetCollector {
 // Describe implements prometheus.Collector.
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.jobs, c.outcomes, c.findings, c.listings, c.lanes, c.due, c.waiting_, c.running, c.givenUp, c.oldest, c.paused,
+		c.jobs, c.outcomes, c.findings, c.listings, c.lanes, c.due, c.planned, c.waiting_, c.running, c.givenUp, c.oldest, c.paused,
 		c.custodyWaiting, c.custodyOldest, c.stampAge, c.tsa, c.tsaChain, c.renewalOK, c.ends, c.late, c.up,
 	} {
 		ch <- d
@@ -163,6 +165,17 @@ func (c *fleetCollector) readDue(ctx context.Context, g gauges) error {
 		return err
 	}
 	g(c.due, float64(len(due)))
+	for _, pool := range task.Pools() {
+		since, err := c.ledger.LongestReady(ctx, now, pool)
+		if err != nil {
+			return err
+		}
+		age := 0.0
+		if !since.IsZero() {
+			age = now.Sub(since).Seconds()
+		}
+		g(c.planned, age, pool)
+	}
 	return nil
 }
 

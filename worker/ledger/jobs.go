@@ -73,8 +73,8 @@ func (l *Ledger) ReadyLanesFrom(ctx context.Context, now time.Time, pools []stri
 	var first, following, ready []string // one step of the index each
 	for _, p := range pools {
 		of := `FROM jobs j WHERE j.state = 'planned' AND j.pool = ` + arg(p)
-		first = append(first, `SELECT MIN(j.lane) AS least `+of+` AND j.lane >= $2`+end)
-		following = append(following, `SELECT MIN(j.lane) AS least `+of+` AND j.lane > each.lane`+end)
+		first = append(first, leastLane(of+` AND j.lane >= $2`+end))
+		following = append(following, leastLane(of+` AND j.lane > each.lane`+end))
 		ready = append(ready, `COALESCE((SELECT 1 `+of+` AND j.lane = each.lane AND j.ready_at <= $1 ORDER BY j.ready_at LIMIT 1), 0)`)
 	}
 	least := func(of []string) string {
@@ -100,6 +100,32 @@ func (l *Ledger) ReadyLanesFrom(ctx context.Context, now time.Time, pools []stri
 		}
 	}
 	return lanes, next, err
+}
+
+// leastLane is the first lane of some jobs of one pool, by the index of pools: as
+// MIN(lane), PostgreSQL may look for it among the jobs of all pools.
+func leastLane(of string) string {
+	return `SELECT (SELECT j.lane ` + of + ` ORDER BY j.lane, j.ready_at LIMIT 1) AS least`
+}
+
+// LongestReady gives since when the job of a pool has been ready that waits the
+// longest to be dispatched; zero when none is.
+func (l *Ledger) LongestReady(ctx context.Context, now time.Time, pool string) (time.Time, error) {
+	of := `FROM jobs j WHERE j.state = 'planned' AND j.pool = $1`
+	var at int64
+	err := l.db.QueryRowContext(ctx, `
+		WITH RECURSIVE each (lane) AS (
+			`+leastLane(of)+`
+			UNION ALL
+			SELECT (SELECT j.lane `+of+` AND j.lane > each.lane ORDER BY j.lane, j.ready_at LIMIT 1) FROM each
+			WHERE each.lane IS NOT NULL
+		)
+		SELECT COALESCE(MIN((SELECT j.ready_at `+of+` AND j.lane = each.lane ORDER BY j.lane, j.ready_at LIMIT 1)), 0) FROM each
+		WHERE each.lane IS NOT NULL`, pool).Scan(&at)
+	if err != nil || at > sqldb.Micros(now) {
+		return time.Time{}, sqldb.Err(err)
+	}
+	return sqldb.Instant(at), nil
 }
 
 // Ready lists the jobs of a lane to dispatch next: highest priority first,

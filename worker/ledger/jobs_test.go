@@ -43,6 +43,12 @@ func TestReadyOrder(t *testing.T) {
 		if r := must(w.Ready(ctx, start.Add(time.Minute), "shop.example", 10))(t); len(r) != 1 {
 			t.Errorf("ready a minute later: %d", len(r))
 		}
+		if at := must(w.LongestReady(ctx, start, "export"))(t); !at.Equal(start) {
+			t.Errorf("the export is ready since %s, not %s", at, start)
+		}
+		if at := must(w.LongestReady(ctx, start, "http"))(t); !at.Equal(start) {
+			t.Errorf("visits are ready since %s, not %s", at, start)
+		}
 		e := must(w.Ready(ctx, start, "", 1))(t)[0]
 		if e.Kind != ledger.Export || e.Pool != "export" || string(e.Spec) != `{"case":"c1"}` {
 			t.Errorf("export: %+v", e)

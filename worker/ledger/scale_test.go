@@ -105,8 +105,10 @@ func TestLookingForWorkReadsNoHistory(t *testing.T) {
 	w := newWorld(t, func() *sqldb.DB { return db }, ledger.Config{})
 	w.fill(4000)
 	for _, q := range []string{
-		`UPDATE jobs SET state = 'planned', lease_until = 0, lane = 'lane' || substr(id, 36, 1)`,
+		`UPDATE jobs SET state = 'planned', lease_until = 0, lane = 'lane' || substr(id, 36, 1),
+			pool = CASE WHEN substr(id, 35, 1) < '5' THEN 'browser' ELSE 'http' END`,
 		`ANALYZE jobs`,
+		`UPDATE jobs SET pool = 'http'`,
 		`UPDATE jobs SET state = 'done' WHERE id < (SELECT id FROM jobs ORDER BY id LIMIT 1 OFFSET 3600)`,
 	} {
 		if _, err := db.ExecContext(ctx, q); err != nil {
