@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,12 +59,22 @@ func TestMetricsOfARunningApp(t *testing.T) {
 		res.Body.Close()
 		return res.StatusCode == http.StatusOK, res.Status
 	})
-	got = scrape(t, addr)
-	for _, want := range []struct {
+	type series struct {
 		name   string
 		labels []string // name=value
 		value  float64
-	}{
+	}
+	// A part that does not answer in time is down for one scrape: then again.
+	waitFor(t, 2*time.Minute, "all parts in the metrics", func() (bool, string) {
+		got = scrape(t, addr)
+		for _, part := range []string{"database", "queue", "custody", "seal"} {
+			if v, _ := value(got, "trawlmark_part_up", "part="+part); v != 1 {
+				return false, part
+			}
+		}
+		return true, ""
+	})
+	for _, want := range []series{
 		{"trawlmark_build_info", []string{"version=" + version}, 1},
 		{"trawlmark_jobs", []string{"kind=visit", "state=planned"}, 0},
 		{"trawlmark_visits_total", []string{"outcome=captured"}, 0},
@@ -90,14 +102,7 @@ func TestMetricsOfARunningApp(t *testing.T) {
 	if _, err := led.Fire(t.Context(), w.ID, led.Now().Truncate(time.Microsecond), []ledger.Work{newSeed(a.sites, "http://market.demo.test"+item.Path)}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, 3*time.Minute, "the visit in the metrics", func() (bool, string) {
-		got = scrape(t, addr)
-		v, _ := value(got, "trawlmark_visits_total", "outcome=captured")
-		done, _ := value(got, "trawlmark_jobs", "kind=visit", "state=done")
-		age, stamped := value(got, "trawlmark_seal_stamp_age_seconds")
-		return v == 1 && done == 1 && stamped && age < 60, "not yet"
-	})
-	for name, labels := range map[string][]string{
+	left := map[string][]string{ // what is more than 0 after a visit
 		"trawlmark_phase_seconds":     {"phase=fetch"},
 		"trawlmark_vault_calls_total": {"op=put", "result=ok"},
 		"trawlmark_vault_bytes_total": {"op=put"},
@@ -106,22 +111,30 @@ func TestMetricsOfARunningApp(t *testing.T) {
 		"trawlmark_visit_seconds":     nil,
 		"trawlmark_tsa_up":            {"tsa=demo-a"},
 		"trawlmark_ledger_visits":     {"outcome=captured"},
-	} {
-		if v, ok := value(got, name, labels...); !ok || v <= 0 {
-			t.Errorf("%s%v is %v (there: %v), want more than 0", name, labels, v, ok)
-		}
 	}
-	for _, phase := range []string{"robots", "prepare", "store"} {
-		if _, ok := value(got, "trawlmark_phase_seconds", "phase="+phase); !ok {
-			t.Errorf("the phase %s is not measured", phase)
+	waitFor(t, 3*time.Minute, "the visit in the metrics", func() (bool, string) {
+		got = scrape(t, addr)
+		v, _ := value(got, "trawlmark_visits_total", "outcome=captured")
+		done, _ := value(got, "trawlmark_jobs", "kind=visit", "state=done")
+		age, stamped := value(got, "trawlmark_seal_stamp_age_seconds")
+		if v != 1 || done != 1 || !stamped || age >= 60 {
+			return false, fmt.Sprintf("%v visits, %v jobs done, stamped %v, %v s ago", v, done, stamped, age)
 		}
-	}
+		for name, labels := range left {
+			if v, ok := value(got, name, labels...); !ok || v <= 0 {
+				return false, fmt.Sprintf("%s%v is %v (there: %v), want more than 0", name, labels, v, ok)
+			}
+		}
+		for _, phase := range []string{"robots", "prepare", "store"} {
+			if _, ok := value(got, "trawlmark_phase_seconds", "phase="+phase); !ok {
+				return false, "the phase " + phase + " is not measured"
+			}
+		}
+		return true, ""
+	})
 	labelsAreBounded(t, got, srv.Hosts())
 
-	var ready readiness
-	if code := getJSON(t, "http://"+addr+"/readyz", &ready); code != http.StatusOK || !ready.Ready {
-		t.Errorf("/readyz answers %d, %+v", code, ready)
-	}
+	ready := getsReady(t, addr)
 	var names []string
 	for _, p := range ready.Parts {
 		names = append(names, p.Part)
@@ -178,7 +191,7 @@ func TestFleetMetricsWhileAPartIsAway(t *testing.T) {
 	defer rdb.Close()
 	away := true
 	c := newFleetCollector(fleet{
-		ledger: led, queue: task.NewClient(rdb, 0), sealer: a.sealer, patience: 2 * time.Second, now: time.Now, log: a.log,
+		ledger: led, queue: task.NewClient(rdb, 0), sealer: a.sealer, patience: time.Minute, now: time.Now, log: a.log,
 		waiting: func(context.Context) (int64, time.Time, error) {
 			if away {
 				return 0, time.Time{}, errors.New("no answer")
@@ -360,14 +373,19 @@ func knownMetric(all map[string]bool, name string) bool {
 	return false
 }
 
+// freePort gives an address that nobody has, and that nobody gets: its port lies
+// below those that systems give to whoever asks for any.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.N(12000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free between 20000 and 32000")
+	return ""
 }
 
 // scrape reads metrics by their text, as Prometheus does.
@@ -429,6 +447,21 @@ next:
 	return 0, false
 }
 
+// getsReady waits for a readiness: a part that does not answer in time makes a
+// process unready for a moment.
+func getsReady(t *testing.T, addr string) (r readiness) {
+	t.Helper()
+	waitFor(t, 2*time.Minute, "the process to be ready", func() (bool, string) {
+		r = readiness{}
+		code := getJSON(t, "http://"+addr+"/readyz", &r)
+		if (code == http.StatusOK) != r.Ready {
+			t.Fatalf("/readyz answers %d, %+v", code, r)
+		}
+		return r.Ready, fmt.Sprintf("%+v", r)
+	})
+	return r
+}
+
 func getJSON(t *testing.T, u string, into any) int {
 	t.Helper()
 	res, err := http.Get(u)
@@ -460,10 +493,7 @@ func TestTheConsoleAloneIsProbed(t *testing.T) {
 		res.Body.Close()
 		return res.StatusCode == http.StatusOK, res.Status
 	})
-	var ready readiness
-	if code := getJSON(t, "http://"+addr+"/readyz", &ready); code != http.StatusOK || !ready.Ready {
-		t.Errorf("/readyz answers %d, %+v", code, ready)
-	}
+	ready := getsReady(t, addr)
 	for _, p := range ready.Parts {
 		if p.Part == "queue" {
 			t.Error("the console asks for a queue")
