@@ -82,6 +82,8 @@ func (s *Server) form(w ledger.Watch) watchForm {
 	return f
 }
 
+var watchChanged = conflict{sentence("Somebody else changed this watch since you opened it. Open it again and repeat.")}
+
 // saveWatch adds a watch, or changes the one of the address. A person who wrote
 // something that makes no sense gets the form back with it.
 func (s *Server) saveWatch(w http.ResponseWriter, r *http.Request, who Person) error {
@@ -97,7 +99,7 @@ func (s *Server) saveWatch(w http.ResponseWriter, r *http.Request, who Person) e
 			return err
 		}
 		if v := in.Get("version"); v != now.Updated.UTC().Format(time.RFC3339Nano) {
-			return conflict{sentence("Somebody else changed this watch since you opened it. Open it again and repeat.")}
+			return watchChanged
 		}
 	} else {
 		now.CreatedBy = who.Actor()
@@ -132,6 +134,9 @@ func (s *Server) saveWatch(w http.ResponseWriter, r *http.Request, who Person) e
 // watchFault answers a watch that was not taken: programs get the error, people
 // the form as they filled it in.
 func (s *Server) watchFault(w http.ResponseWriter, r *http.Request, who Person, in url.Values, wanted ledger.Watch, err error) error {
+	if errors.Is(err, ledger.ErrChanged) { // between our look and our change
+		return watchChanged
+	}
 	if errors.Is(err, ledger.ErrExists) {
 		err = conflict{sentence(fmt.Sprintf("There is a watch named %q already.", clip(wanted.Name, 200)))}
 	}

@@ -66,7 +66,9 @@ func (l *Ledger) AddWatch(ctx context.Context, w Watch) (Watch, error) {
 
 // ChangeWatch replaces what a person may say of a watch: all fields up to
 // CreatedBy. A new schedule or jitter holds from now on; with the old ones the
-// next fire stays, whose scheduled time may have passed already.
+// next fire stays, whose scheduled time may have passed already. ErrChanged:
+// somebody changed it since w was read, which w.Updated says, and nothing was
+// written; a zero w.Updated replaces whatever is there.
 func (l *Ledger) ChangeWatch(ctx context.Context, w Watch) (Watch, error) {
 	w.defaults()
 	if err := w.Validate(); err != nil {
@@ -77,8 +79,9 @@ func (l *Ledger) ChangeWatch(ctx context.Context, w Watch) (Watch, error) {
 	if err != nil {
 		return Watch{}, err
 	}
-	err = l.changeWatch(ctx, w.ID, `name = $2, brand = $3, sites = $4, terms = $5, seeds = $6, cron = $7, time_zone = $8,
-		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, updated_at = $14, rules = $16,
+	err = l.changeWatch(ctx, w.ID, w.Updated, `name = $2, brand = $3, sites = $4, terms = $5, seeds = $6, cron = $7, time_zone = $8,
+		missed = $9, max_pages = $10, max_listings = $11, depth = $12, priority = $13, rules = $16,
+		updated_at = CASE WHEN updated_at < $14 THEN $14 ELSE updated_at + 1 END,
 		keep_untriaged = $17, keep_finding = $18, jitter = $19,
 		next_fire = CASE WHEN cron = $7 AND time_zone = $8 AND jitter = $19 AND next_fire > $14 THEN next_fire ELSE $15 END,
 		next_scheduled = CASE WHEN cron = $7 AND time_zone = $8 AND jitter = $19 AND next_fire > $14 THEN next_scheduled ELSE $20 END`,
@@ -94,13 +97,28 @@ func (l *Ledger) ChangeWatch(ctx context.Context, w Watch) (Watch, error) {
 	return l.Watch(ctx, w.ID)
 }
 
-func (l *Ledger) changeWatch(ctx context.Context, id capture.ID, set string, args ...any) error {
+// changeWatch changes a watch that is not removed; with a time, only if it was
+// changed last then.
+func (l *Ledger) changeWatch(ctx context.Context, id capture.ID, seen time.Time, set string, args ...any) error {
 	return l.tx(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `UPDATE watches SET `+set+` WHERE id = $1 AND NOT removed`, append([]any{idText(id)}, args...)...)
-		if err == nil && n == 0 {
-			err = fmt.Errorf("watch %s: %w", id, ErrNotFound)
+		args := append([]any{idText(id)}, args...)
+		where := ` WHERE id = $1 AND NOT removed`
+		if !seen.IsZero() {
+			args = append(args, sqldb.Micros(seen))
+			where += fmt.Sprintf(` AND updated_at = $%d`, len(args))
 		}
-		return err
+		n, err := t.exec(ctx, `UPDATE watches SET `+set+where, args...)
+		if err != nil || n > 0 {
+			return err
+		}
+		var there bool
+		if err := t.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM watches WHERE id = $1 AND NOT removed)`, idText(id)).Scan(&there); err != nil {
+			return err
+		}
+		if there {
+			return fmt.Errorf("watch %s: %w", id, ErrChanged)
+		}
+		return fmt.Errorf("watch %s: %w", id, ErrNotFound)
 	})
 }
 
@@ -130,7 +148,7 @@ func (l *Ledger) Watches(ctx context.Context) ([]Watch, error) {
 
 // PauseWatch keeps a watch from firing. Jobs that are planned go on.
 func (l *Ledger) PauseWatch(ctx context.Context, id capture.ID) error {
-	return l.changeWatch(ctx, id, `paused = TRUE, updated_at = $2`, sqldb.Micros(l.Now()))
+	return l.changeWatch(ctx, id, time.Time{}, `paused = TRUE, updated_at = $2`, sqldb.Micros(l.Now()))
 }
 
 // ResumeWatch lets it fire again, from its schedule's next time: fires that
@@ -147,14 +165,14 @@ func (l *Ledger) ResumeWatch(ctx context.Context, id capture.ID) error {
 			return err
 		}
 	}
-	return l.changeWatch(ctx, id, `paused = FALSE, updated_at = $2, next_fire = $3, next_scheduled = $4`, sqldb.Micros(now),
+	return l.changeWatch(ctx, id, time.Time{}, `paused = FALSE, updated_at = $2, next_fire = $3, next_scheduled = $4`, sqldb.Micros(now),
 		sqldb.Micros(next), sqldb.Micros(scheduled))
 }
 
 // RemoveWatch ends a watch and cancels its open jobs. What it found stays, and
 // so does its row.
 func (l *Ledger) RemoveWatch(ctx context.Context, id capture.ID) (cancelled int, err error) {
-	err = l.changeWatch(ctx, id, `removed = TRUE, next_fire = 0, updated_at = $2`, sqldb.Micros(l.Now()))
+	err = l.changeWatch(ctx, id, time.Time{}, `removed = TRUE, next_fire = 0, updated_at = $2`, sqldb.Micros(l.Now()))
 	if err != nil {
 		return 0, err
 	}

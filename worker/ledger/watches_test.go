@@ -270,3 +270,31 @@ func FuzzSchedule(f *testing.F) {
 		}
 	})
 }
+
+// Of two people who change the same watch as they saw it, one is told.
+func TestALostChangeOfAWatchIsTold(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		a := must(w.AddWatch(ctx, ledger.Watch{Name: "shoes", Terms: []string{"shoe"}}))(t)
+		mine, theirs := a, a
+		mine.Terms, theirs.Priority = []string{"boot"}, 5
+		must(w.ChangeWatch(ctx, mine))(t) // at the same instant, by the clock
+		if _, err := w.ChangeWatch(ctx, theirs); !errors.Is(err, ledger.ErrChanged) {
+			t.Errorf("the second change gives %v", err)
+		}
+		got := must(w.Watch(ctx, a.ID))(t)
+		if got.Priority != a.Priority || len(got.Terms) != 1 || got.Terms[0] != "boot" {
+			t.Errorf("the first change is not as it was written: %+v", got)
+		}
+		got.Priority = 5
+		if got = must(w.ChangeWatch(ctx, got))(t); got.Priority != 5 || got.Terms[0] != "boot" {
+			t.Errorf("the repeated change: %+v", got)
+		}
+		check(t, w.PauseWatch(ctx, a.ID))
+		got.Updated = time.Time{}
+		must(w.ChangeWatch(ctx, got))(t)
+		got.ID = w.ids.New()
+		if _, err := w.ChangeWatch(ctx, got); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("no such watch: %v", err)
+		}
+	})
+}
