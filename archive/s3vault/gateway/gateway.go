@@ -94,7 +94,9 @@ func backend(dir string) (*posix.Posix, error) {
 			return nil, fmt.Errorf("make the S3 server's folder: %w", err)
 		}
 	}
-	opts := posix.PosixOpts{VersioningDir: versions, CopyObjectThreshold: 5 << 30}
+	// lockDir lets one process alone use the folder: a lock file around every write
+	// would keep nobody out.
+	opts := posix.PosixOpts{VersioningDir: versions, CopyObjectThreshold: 5 << 30, ForceNoObjLockFile: true}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
 	be, err := posix.New(objects, meta.XattrMeta{}, opts)
