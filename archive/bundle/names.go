@@ -67,7 +67,7 @@ func placeOf(name string) place {
 	}
 	last := parts[len(parts)-1]
 	switch {
-	case slices.Contains([]string{nameReadme, nameReadPDF, nameVerifier, nameSystem, nameConfig, name90213, name90214, nameScript, nameSums}, name):
+	case slices.Contains([]string{nameReadme, nameReadPDF, nameVerifier, nameSystem, nameConfig, name90213, name90214, nameScript, nameSums, nameExpected}, name):
 		return of(LayerPackage, id, true)
 	case parts[0] == "exhibits" && !id.IsZero():
 		return of(LayerPackage, id, name == exhibitName(id, ".html") || name == exhibitName(id, ".pdf"))

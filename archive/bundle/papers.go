@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +26,7 @@ var pagesFS embed.FS
 func templates() (*template.Template, error) {
 	return template.New("").Funcs(template.FuncMap{
 		"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
+		"day":     func(t *time.Time) string { return t.UTC().Format("2 January 2006") },
 		"join":    strings.Join,
 		"orDash":  orDash,
 		"percent": func(i, n int) string { return fmt.Sprintf("%d of %d", i+1, n) },
@@ -68,11 +68,6 @@ func (v *view) Local(t time.Time) string {
 	return " (" + t.In(zone).Format("2006-01-02 15:04:05 -0700") + ", " + name + ")"
 }
 
-// stamped is a time stamp as it tells of itself.
-type stamped struct {
-	Name string
-	At   *time.Time // nil: it cannot be read
-}
 
 // Stamped lists the stamps over a capture: of a redaction those over its
 // original, for they say when the page was seen.
@@ -83,20 +78,10 @@ func (v *view) Stamped() []stamped {
 	}
 	var all []stamped
 	for _, s := range stamps {
-		x := stamped{Name: s.Name}
-		if m := stampedAt.FindStringSubmatch(s.Name); m != nil {
-			if at, err := time.Parse("20060102t150405", m[1]); err == nil {
-				x.At = &at
-			}
-		}
-		all = append(all, x)
+		all = append(all, v.In.stamped(s))
 	}
 	return all
 }
-
-// stampedAt is the stamped time in the name that a stamp is kept under
-// (archive/seal/SPEC.md).
-var stampedAt = regexp.MustCompile(`-([0-9]{8}t[0-9]{6})[0-9]*z-[0-9a-f]{8}$`)
 
 type fileView struct {
 	Name, Role, Media string
@@ -212,6 +197,7 @@ func papers(ctx context.Context, in Input, views []*view) ([]file, error) {
 	}
 	all := map[string]any{
 		"In": in, "Views": views, "Format": Format, "FileName": in.FileName(),
+		"Time":     in.timeOf(),
 		"Redacted": slices.ContainsFunc(views, func(v *view) bool { return v.M.Redaction != nil }),
 	}
 	readme := make(nameReadme, "readme.html", all)

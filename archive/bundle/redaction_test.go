@@ -159,6 +159,7 @@ func TestARedactionVerifiesForWhatRemains(t *testing.T) {
 		t.Errorf("the script: exit %d\n%s", code, out)
 	}
 	all := readAll(t, b)
+	expectedOutput(t, all, out, r)
 	for name, data := range all {
 		if strings.Contains(name, "style.css") || strings.HasPrefix(name, "exhibits/") && bytes.Contains(data, []byte("123456 }")) {
 			t.Errorf("%s has what was withheld", name)
@@ -196,6 +197,53 @@ func TestTheLogOfAPackageWasOnlyExtended(t *testing.T) {
 	if r := verifyBytes(t, other.bytes(true), w.trust()); r.Layer(LayerCheckpoint) != Fail {
 		t.Errorf("another proof: %s", r.Layer(LayerCheckpoint))
 	}
+	none := whole.clone()
+	for _, n := range names {
+		none.remove(n)
+	}
+	none.resum()
+	if r := verifyBytes(t, none.bytes(true), w.trust()); r.Layer(LayerCheckpoint) != NotChecked {
+		t.Errorf("no proofs: %s", r.Layer(LayerCheckpoint))
+	}
+	// The script says the same.
+	sh, path := bareShell(t)
+	for name, c := range map[string]struct {
+		l        loose
+		code     int
+		contains string
+	}{
+		"a gap":         {gap, 7, "NOT-CHECKED  checkpoint signature  " + names[0] + ": nothing shows"},
+		"another proof": {other, 6, "FAIL         checkpoint signature  " + names[0] + ": it does not show"},
+	} {
+		out, code := runScript(t, sh, path, unpack(t, c.l.bytes(true)), trustFile(t, w.trust()))
+		if code != c.code || !strings.Contains(out, c.contains) {
+			t.Errorf("%s: exit %d\n%s", name, code, out)
+		}
+	}
+}
+
+// Two states of one size are two logs under one key.
+func TestALogWithTwoStatesOfOneSizeFails(t *testing.T) {
+	t.Parallel()
+	w, fork := newWorld(t), newWorld(t)
+	fork.keys = w.keys
+	fork.openLog(&custody.Mem{})
+	fork.certify() // it knows the key now
+	in, other := w.input(1), fork.input(1)
+	in.Captures, in.Case, in.Commit = append(in.Captures, other.Captures...), nil, nil
+	in.Renewals = []Renewal{}
+	b, _ := w.write(in)
+	trust := w.trust()
+	trust.Roots = append(append(trust.Roots, fork.trust().Roots...), fork.former...)
+	const says = "the log has two states of "
+	r := verifyBytes(t, b, trust)
+	if r.Layer(LayerCheckpoint) != Fail || r.Layer(LayerProof) != Pass || !slices.ContainsFunc(r.Failed(), func(c Check) bool { return strings.HasPrefix(c.Note, says) }) {
+		t.Errorf("%s: %+v", r.Status(), r.Failed())
+	}
+	sh, path := bareShell(t)
+	if out, code := runScript(t, sh, path, unpack(t, b), trustFile(t, trust)); code != 6 || !strings.Contains(out, says) {
+		t.Errorf("the script: exit %d\n%s", code, out)
+	}
 }
 
 func TestARedactionWithoutItsOriginalsManifestIsNotCalledGood(t *testing.T) {
@@ -207,9 +255,11 @@ func TestARedactionWithoutItsOriginalsManifestIsNotCalledGood(t *testing.T) {
 		t.Errorf("%s: %+v", r.Status(), r.Checks)
 	}
 	sh, path := bareShell(t)
-	if out, code := runScript(t, sh, path, unpack(t, b), trustFile(t, w.trust())); code != 7 {
+	out, code := runScript(t, sh, path, unpack(t, b), trustFile(t, w.trust()))
+	if code != 7 {
 		t.Errorf("the script: exit %d\n%s", code, out)
 	}
+	expectedOutput(t, readAll(t, b), out, r)
 }
 
 // A redaction that lies about its original is found, although all of it is in

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -236,6 +237,9 @@ func TestTheScriptFollowsRenewals(t *testing.T) {
 		if code != c.code || !strings.Contains(out, c.says) || strings.Contains(out, "not found") || strings.Contains(out, "FAIL") {
 			t.Errorf("%s: exit %d, want %d\n%s", name, code, c.code, out)
 		}
+		if as := strings.Contains(out, "\nthis is what verify/expected.txt has\n"); as != (c.code == 0) {
+			t.Errorf("%s: as expected: %v\n%s", name, as, out)
+		}
 		sums[name] = strings.Count(out, "it was renewed before, and that holds") + 10*strings.Count(out, "was stamped before")
 	}
 	if sums["all"] != 12 || sums["the first generation"] != 0 {
@@ -294,4 +298,42 @@ func TestAStampThatEndedBesideOneThatStands(t *testing.T) {
 			t.Errorf("%s: %d count, %s\n%s", name, len(got), v.Layer(LayerStamps), notes(v.Report))
 		}
 	}
+}
+
+// README and exhibits tell people of renewals and of what was kept about
+// revoked certificates, and do not tell of what is not there.
+func TestThePagesTellWhatTheTimeRestsOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := w.input(1)
+	exhibit := exhibitName(in.Captures[0].ID, ".html")
+	tells := func(what string, in Input, readme, page []string, not ...string) {
+		t.Helper()
+		b, _ := w.write(in)
+		all := readAll(t, b)
+		for _, x := range readme {
+			if !bytes.Contains(all[nameReadme], []byte(x)) {
+				t.Errorf("%s: the README does not say %q", what, x)
+			}
+		}
+		for _, x := range page {
+			if !bytes.Contains(all[exhibit], []byte(x)) {
+				t.Errorf("%s: the exhibit does not say %q", what, x)
+			}
+		}
+		for _, x := range not {
+			if bytes.Contains(all[nameReadme], []byte(x)) || bytes.Contains(all[exhibit], []byte(x)) {
+				t.Errorf("%s: %q is said", what, x)
+			}
+		}
+	}
+	end := w.ends(in).UTC()
+	tells("fresh", in, []string{"There are 2 time stamps", "Not renewed.", "checked until <strong>" + end.Format("2 January 2006"), "For none of the stamps anything was kept", "1 proof(s) in <code>seal/log/</code>", "verify/expected.txt"},
+		[]string{"nothing was kept about revoked certificates", "not renewed", "its certificates end " + end.Format("2 January 2006")}, "seal/renewals/", "files <code>.rev</code>")
+	in.Captures[0].Stamps[0].Revocation = w.list(w.tsaOf(in.Captures[0].Stamps[0])).PEM()
+	tells("one list", in, []string{"For 1 of the 2 stamps", "For the others nothing was kept", "files <code>.rev</code>"}, []string{in.Captures[0].Stamps[0].Name + ".rev", "nothing was kept"})
+	w.renew(in)
+	tells("renewed", in, []string{"<strong>Renewed.</strong> 2 of them", "by 2 later stamp(s)", "<code>seal/renewals/</code>: later time stamps"}, []string{"<br>renewed 20", ", which lasts until "}, "Not renewed", "not renewed", end.Format("2 January 2006")+"</strong>")
+	in.Captures[0].Stamps, in.Renewals = nil, []Renewal{}
+	tells("no stamps", in, []string{"None. No independent authority says"}, []string{"not stamped"})
 }

@@ -1,7 +1,10 @@
 package bundle
 
 import (
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
@@ -81,6 +84,53 @@ type Report struct {
 	Log      string          `json:"log,omitempty"`
 	Captures []CaptureReport `json:"captures"`
 	Checks   []Check         `json:"checks"`
+	// Expected says whether this is what the package's verify/expected.txt has;
+	// nil: nothing to compare with. It is no judgement.
+	Expected *bool `json:"as_expected,omitempty"`
+}
+
+// Lines tells the report in lines of text: the captures with the times that
+// are proved, and the layers with the checks that did not pass, or with all.
+// What came out of a package is made harmless for a terminal.
+func (r *Report) Lines(all bool) []string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, safe(fmt.Sprintf(format, args...))) }
+	for _, c := range r.Captures {
+		add("  capture %s  %s  %s", c.ID, c.Outcome, c.URL)
+		const form = "2006-01-02 15:04:05 UTC"
+		switch {
+		case c.NotAfter.IsZero():
+			add("    no time of it is proved")
+		case c.NotBefore.IsZero():
+			add("    before %s", c.NotAfter.UTC().Format(form))
+		default:
+			add("    between %s and %s", c.NotBefore.UTC().Format(form), c.NotAfter.UTC().Format(form))
+		}
+	}
+	for _, c := range r.Captures {
+		if x := c.Redaction; x != nil {
+			add("  %s is a redaction of %s, made by %s: %s", c.ID, x.Original, x.By, x.Reason)
+		}
+	}
+	for _, l := range Layers() {
+		add("  %-21s %s", l, r.Layer(l))
+		for _, c := range r.Checks {
+			if c.Layer == l && (all || c.Status != Pass) {
+				add("    %-11s %s", c.Status, strings.TrimPrefix(c.File+": "+c.Note, ": "))
+			}
+		}
+	}
+	return lines
+}
+
+// safe keeps what a package says from moving the cursor of a terminal.
+func safe(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // Layer gives the status of one layer: FAIL if one check is, else NOT-CHECKED

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // coreutils that verify.sh uses, and openssl: it gets a PATH with these alone.
-var tools = strings.Fields("openssl sha256sum sha512sum base64 basenc od tail head cut tr wc sort comm date mktemp cat rm realpath dirname")
+var tools = strings.Fields("openssl sha256sum sha512sum base64 basenc od tail head cut tr wc sort comm csplit date mktemp cat rm realpath dirname")
 
 // needed gives the path of a program; a test without it is skipped, or fails
 // where everything has to be there.
@@ -106,6 +107,7 @@ func TestTheScriptPassesWithAShellOpensslAndCoreutilsAlone(t *testing.T) {
 			t.Errorf("nothing is said of %s", l)
 		}
 	}
+	expectedOutput(t, readAll(t, b), out, verifyBytes(t, b, whole))
 	for name, c := range map[string]struct {
 		trust Trust
 		code  int
@@ -122,6 +124,38 @@ func TestTheScriptPassesWithAShellOpensslAndCoreutilsAlone(t *testing.T) {
 	}
 	if _, code := runScript(t, sh, path, dir, "nosuchfile"); code != 2 {
 		t.Errorf("a trust file that is not there: exit %d", code)
+	}
+}
+
+// expectedOutput holds what both verifiers said against verify/expected.txt,
+// and against what they say of that themselves.
+func expectedOutput(t *testing.T, members map[string][]byte, out string, r *Report) {
+	t.Helper()
+	script, program, ok := strings.Cut(string(members[nameExpected]), expectedSection)
+	want, ok2 := strings.CutPrefix(script, expectedHead)
+	if !ok || !ok2 {
+		t.Fatalf("verify/expected.txt is not in its form:\n%s", members[nameExpected])
+	}
+	var said []string
+	for line := range strings.Lines(out) {
+		what, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		status, _, _ := strings.Cut(what, " ")
+		if slices.Contains([]Status{Pass, Fail, NotChecked}, Status(status)) && len(what) > 35 && !strings.HasPrefix(what[35:], dirExport) {
+			said = append(said, what)
+		}
+	}
+	slices.Sort(said)
+	if got := strings.Join(slices.Compact(said), "\n") + "\n"; got != want {
+		t.Errorf("the script said\n%s\nexpected was\n%s", got, want)
+	}
+	if !strings.Contains(out, "\nthis is what verify/expected.txt has\n") {
+		t.Errorf("the script does not find that it said what was expected:\n%s", out)
+	}
+	if got := r.expectedText(); got != program {
+		t.Errorf("the program said\n%s\nexpected was\n%s", got, program)
+	}
+	if r.Expected == nil || !*r.Expected {
+		t.Errorf("the program does not find that it said what was expected: %v", r.Expected)
 	}
 }
 

@@ -35,6 +35,8 @@ type verification struct {
 	files  map[capture.ID][]int // members of each capture
 	// renewed are the renewals that hold.
 	renewed []renewed
+	// sealOnly: the artifacts were compared already, and are not at hand.
+	sealOnly bool
 }
 
 // Verify checks a package. The error is for a file that cannot be read, a
@@ -67,6 +69,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Repor
 		v.capture(ctx, id)
 	}
 	v.events(dirCase, capture.ID{}, capture.ID{})
+	v.expected()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -287,9 +290,13 @@ func (v *verification) capture(ctx context.Context, id capture.ID) {
 	v.after(&c, m)
 	v.order(&c)
 	v.events(custodyDir(id), id, originalID(m))
-	if good {
+	switch {
+	case good && v.sealOnly:
+		v.add(LayerArtifacts, Pass, id, "", "")
+		v.add(LayerWACZ, Pass, id, "", "")
+	case good:
 		v.artifacts(ctx, m)
-	} else {
+	default:
 		v.add(LayerArtifacts, NotChecked, id, "", "the manifest that they would be compared with is not good")
 		v.add(LayerWACZ, NotChecked, id, waczName(id), "the manifest that it would be compared with is not good")
 	}

@@ -12,11 +12,15 @@
 # Exit codes: 0 everything passed, 6 something failed, 7 nothing failed but
 # something was not checked, 2 wrong usage.
 #
-# What it does not check, and trawlmark-verify does: the index inside the WACZ
-# against the WARC, a WARC that was made whole against the one that is kept,
-# headers.txt against the WARC, the proofs of consistency, a redaction's manifest against its original's,
-# and the finer rules of time stamps (that the signer's certificate is for
-# nothing else).
+# Lines that begin NOT-JUDGED name what this script does not look at, and what
+# does. They change no exit code. trawlmark-verify judges the index inside the
+# WACZ against the WARC, a WARC that was made whole against the one that is
+# kept, headers.txt against the WARC, a redaction's manifest against its
+# original's, and the finer rules of time stamps (that the signer's certificate
+# is for nothing else) and of revocation lists (of a part of the reasons only).
+#
+# verify/expected.txt has what is to be seen when all is well: which files are
+# looked at, and how that ends.
 
 set -u
 LC_ALL=C
@@ -44,13 +48,22 @@ trap 'exit 2' HUP INT TERM
 today=$(date +%s)
 failed=0
 unchecked=0
+unjudged=0
 passed=0
 say() { # status, layer, text: text of the package never reaches a terminal raw
 	printf '%-11s  %-20s  %s\n' "$1" "$2" "$3" | tr -c '[:print:]\n' '?'
 }
-pass() { passed=$((passed + 1)); say PASS "$1" "$2"; }
-fail() { failed=$((failed + 1)); say FAIL "$1" "$2"; }
-skip() { unchecked=$((unchecked + 1)); say NOT-CHECKED "$1" "$2"; }
+# told: status, layer, file. What expected.txt is compared with: without what
+# only the day, the trust file, or the log after the export can tell.
+told() {
+	case $3 in export/* | seal/log/*.json | '') return ;; esac
+	printf '%-11s  %-20s  %s\n' "$1" "$2" "$3" | tr -c '[:print:]\n' '?' >>"$tmp/told"
+}
+: >"$tmp/told"
+pass() { passed=$((passed + 1)); say PASS "$1" "$2"; told PASS "$1" "${2%%: *}"; }
+fail() { failed=$((failed + 1)); say FAIL "$1" "$2"; told FAIL "$1" "${2%%: *}"; }
+skip() { unchecked=$((unchecked + 1)); say NOT-CHECKED "$1" "$2"; told NOT-CHECKED "$1" "${2%%: *}"; }
+later() { unjudged=$((unjudged + 1)); say NOT-JUDGED "$1" "$2; trawlmark-verify judges it"; }
 
 hash_of() { sha256sum <"$1" | cut -c1-64; }
 is_hash() { # 64 lower-case hex digits
@@ -106,31 +119,34 @@ leaf_of() {
 	{ printf '\000'; printf 'trawlmark.custody/v1 %s %s\n' "$type" "$commitment"; } | openssl dgst -sha256 -binary >"$tmp/leaf"
 }
 
-# leads PROOF: follows a c2sp.org/tlog-proof@v1 from $tmp/leaf to the root of
-# the checkpoint in it (RFC 9162, 2.1.3.2), which it writes to $tmp/checkpoint.
-leads() {
+# split_proof FILE: hashes up to an empty line, then a checkpoint; sets first
+# and second (the lines above the hashes; a proof of consistency has one), and
+# hashes, and writes $tmp/checkpoint.
+split_proof() {
 	line_no=0
 	offset=0
-	index=
+	first=
+	second=
 	hashes=
-	ended=
 	while IFS= read -r line; do
 		line_no=$((line_no + 1))
 		offset=$((offset + ${#line} + 1))
-		case $line_no in
-		1) [ "$line" = 'c2sp.org/tlog-proof@v1' ] || return 1 ;;
-		2)
-			index=${line#index }
-			case $index in '' | *[!0-9]*) return 1 ;; esac
-			;;
-		*)
-			[ -n "$line" ] || { ended=yes; break; }
-			hashes="$hashes $line"
-			;;
+		case $line_no-$line in
+		*-) tail -c "+$((offset + 1))" "$1" >"$tmp/checkpoint"; return 0 ;;
+		1-*) first=$line ;;
+		"2-index "*) second=$line ;;
+		*) hashes="$hashes $line" ;;
 		esac
 	done <"$1"
-	[ -n "$ended" ] || return 1
-	tail -c "+$((offset + 1))" "$1" >"$tmp/checkpoint"
+	return 1
+}
+
+# leads PROOF: follows a c2sp.org/tlog-proof@v1 from $tmp/leaf to the root of
+# the checkpoint in it (RFC 9162, 2.1.3.2).
+leads() {
+	split_proof "$1" && [ "$first" = 'c2sp.org/tlog-proof@v1' ] || return 1
+	index=${second#index }
+	case $index in '' | *[!0-9]*) return 1 ;; esac
 	{ IFS= read -r origin && IFS= read -r size && IFS= read -r root && IFS= read -r empty; } <"$tmp/checkpoint" || return 1
 	case $size in '' | *[!0-9]*) return 1 ;; esac
 	[ -z "$empty" ] && [ ${#index} -le 18 ] && [ ${#size} -le 18 ] && [ "$index" -lt "$size" ] || return 1
@@ -189,6 +205,106 @@ signed() { # by any key that is trusted
 	return 1
 }
 
+# head_of CHECKPOINT FILE: notes the state of the log that a signed checkpoint
+# tells of.
+head_of() {
+	{ IFS= read -r origin && IFS= read -r state_size && IFS= read -r state_root; } <"$1" && printf '%s %s\n' "$state_size" "$state_root" >>"$2"
+}
+: >"$tmp/heads"
+: >"$tmp/later"
+
+# consistent: all checkpoints are states of one log that was only ever extended.
+consistent() {
+	[ -n "$keys" ] || return # every checkpoint is NOT-CHECKED already
+	for file in seal/log/*.tlog-proof; do
+		[ -f "$file" ] && split_proof "$file" && signed "$tmp/checkpoint" && head_of "$tmp/checkpoint" "$tmp/heads"
+	done
+	sort -u -k 1,1n -k 2,2 "$tmp/heads" >"$tmp/states"
+	sort -u -k 1,1n -k 2,2 "$tmp/heads" "$tmp/later" >"$tmp/all"
+	last=
+	while IFS=' ' read -r n root; do
+		[ "$n" != "$last" ] || fail 'checkpoint signature' "seal/log: the log has two states of $n entries"
+		last=$n
+	done <"$tmp/all"
+	linked=' '
+	for file in seal/log/*.consistency; do
+		[ -f "$file" ] || continue
+		if extends "$file"; then
+			pass 'checkpoint signature' "$file: the log of $old entries was extended to $new"
+			linked="$linked$old-$new "
+		else
+			fail 'checkpoint signature' "$file: it does not show that the log of one checkpoint in this package was extended to the next"
+		fi
+	done
+	last=0
+	while IFS=' ' read -r n root; do
+		case $linked in
+		*" $last-$n "*) ;;
+		*) [ "$last" -eq 0 ] || [ "$last" = "$n" ] || skip 'checkpoint signature' "seal/log/$last-$n.consistency: nothing shows that the log of the one size was extended to the other" ;;
+		esac
+		last=$n
+	done <"$tmp/states"
+}
+
+# state OF: sets root to that of the state of a size.
+state() {
+	while IFS=' ' read -r n root; do
+		[ "$n" != "$1" ] || return 0
+	done <"$tmp/states"
+	return 1
+}
+
+# extends FILE: the proof that the log of one size begins with that of another
+# (RFC 9162, 2.1.4.2); sets old and new.
+extends() {
+	old=
+	new=
+	split_proof "$1" || return 1
+	old=${first#old }
+	case $first in 'old '*) ;; *) return 1 ;; esac
+	case $old in '' | *[!0-9]*) return 1 ;; esac
+	signed "$tmp/checkpoint" || return 1
+	{ IFS= read -r origin && IFS= read -r new && IFS= read -r new_root; } <"$tmp/checkpoint" || return 1
+	case $new in '' | *[!0-9]*) return 1 ;; esac
+	[ ${#old} -le 18 ] && [ ${#new} -le 18 ] && [ "$old" -gt 0 ] && [ "$old" -lt "$new" ] || return 1
+	[ "$1" = "seal/log/$old-$new.consistency" ] || return 1
+	state "$new" && [ "$root" = "$new_root" ] && state "$old" || return 1
+	fn=$((old - 1))
+	sn=$((new - 1))
+	while [ $((fn % 2)) -eq 1 ]; do
+		fn=$((fn / 2))
+		sn=$((sn / 2))
+	done
+	[ "$fn" -ne 0 ] || hashes=" $root$hashes"
+	begun=
+	for p in $hashes; do
+		printf %s "$p" | base64 -d >"$tmp/p" 2>/dev/null || return 1
+		[ "$(wc -c <"$tmp/p")" -eq 32 ] || return 1
+		if [ -z "$begun" ]; then
+			begun=yes
+			cat "$tmp/p" >"$tmp/fr"
+			cat "$tmp/p" >"$tmp/sr"
+			continue
+		fi
+		[ "$sn" -ne 0 ] || return 1
+		if [ $((fn % 2)) -eq 1 ] || [ "$fn" -eq "$sn" ]; then
+			{ printf '\001'; cat "$tmp/p" "$tmp/fr"; } | openssl dgst -sha256 -binary >"$tmp/n"
+			cat "$tmp/n" >"$tmp/fr"
+			{ printf '\001'; cat "$tmp/p" "$tmp/sr"; } | openssl dgst -sha256 -binary >"$tmp/n"
+			while [ $((fn % 2)) -eq 0 ] && [ "$fn" -ne 0 ]; do
+				fn=$((fn / 2))
+				sn=$((sn / 2))
+			done
+		else
+			{ printf '\001'; cat "$tmp/sr" "$tmp/p"; } | openssl dgst -sha256 -binary >"$tmp/n"
+		fi
+		cat "$tmp/n" >"$tmp/sr"
+		fn=$((fn / 2))
+		sn=$((sn / 2))
+	done
+	[ -n "$begun" ] && [ "$sn" -eq 0 ] && [ "$(base64 -w 0 <"$tmp/fr")" = "$root" ] && [ "$(base64 -w 0 <"$tmp/sr")" = "$new_root" ]
+}
+
 # logged LAYER EVENT: an event with its proof beside it.
 logged() {
 	if ! { leaf_of "$2" && [ -f "${2%.json}.tlog-proof" ] && leads "${2%.json}.tlog-proof"; }; then
@@ -197,6 +313,7 @@ logged() {
 		skip "$1" "$2: no log key is trusted"
 	elif signed "$tmp/checkpoint"; then
 		pass "$1" "$2: in the log, entry $index of $size"
+		case $2 in export/*) head_of "$tmp/checkpoint" "$tmp/later" ;; *) head_of "$tmp/checkpoint" "$tmp/heads" ;; esac
 	else
 		fail "$1" "$2: its checkpoint is not signed by a trusted key"
 	fi
@@ -242,7 +359,7 @@ walk() { # every file below a folder, hidden ones too
 
 package() {
 	if sha256sum -c verify/SHA256SUMS >"$tmp/sums" 2>&1; then
-		pass package "all files have the hashes of verify/SHA256SUMS"
+		pass package "verify/SHA256SUMS: all files have the hashes that it lists"
 	else
 		while IFS= read -r line; do
 			case $line in *': OK') ;; *) fail package "$line" ;; esac
@@ -279,20 +396,222 @@ exported() { # capture: the log has this list of files
 
 # --- one capture -----------------------------------------------------------
 
-# time_of REPLY: sets at, and seconds.
+# time_of REPLY: sets at, seconds, and latest (as late as its accuracy allows).
 time_of() {
 	at=
+	late=0
 	openssl ts -reply -in "$1" -text >"$tmp/reply" 2>/dev/null
 	while IFS= read -r line; do
-		case $line in 'Time stamp: '*) at=${line#Time stamp: } ;; esac
+		case $line in
+		'Time stamp: '*) at=${line#Time stamp: } ;;
+		'Accuracy: 0x'*) late=${line#Accuracy: } late=$((${late%% *})) ;;
+		esac
+		case $line in
+		'Accuracy: unspecified') ;;
+		'Time stamp: '*.* | 'Accuracy: '*', 0x'*) late=$((late + 1)) ;;
+		esac
 	done <"$tmp/reply"
-	seconds=$(date -d "$at" +%s 2>/dev/null)
+	seconds=$(date -d "$at" +%s 2>/dev/null) && latest=$((seconds + late))
 }
 
 # held_at REPLY MESSAGE SECONDS: an RFC 3161 response over a file, its chain as
 # things were at that time.
 held_at() {
 	openssl ts -verify -in "$1" -data "$2" -CAfile "$roots" -untrusted "${1%.tsr}.pem" -attime "$3" >/dev/null 2>&1
+}
+
+# pieces FILE NAME: the PEM blocks of a file, each a file $tmp/NAME.00 and so on.
+pieces() {
+	rm -f "$tmp/$2".*
+	csplit -s -z -n 3 -f "$tmp/$2." "$1" '/^-----BEGIN /' '{*}' 2>/dev/null
+}
+
+# chain_of REPLY: the certificates behind a stamp, as $tmp/chain.*: the one that
+# signed it, each followed by the one that issued it, the last one trusted.
+chain_of() {
+	openssl ts -reply -in "$1" -token_out -out "$tmp/token" 2>/dev/null &&
+		openssl cms -verify -inform DER -in "$tmp/token" -noverify -signer "$tmp/signer" -out /dev/null 2>/dev/null || return 1
+	pieces "${1%.tsr}.pem" chain
+	[ -f "$tmp/chain.000" ] || return 1
+	openssl x509 -in "$tmp/signer" -outform DER -out "$tmp/one" 2>/dev/null && openssl x509 -in "$tmp/chain.000" -outform DER -out "$tmp/two" 2>/dev/null || return 1
+	signer=$(hash_of "$tmp/one")
+	[ "$signer" = "$(hash_of "$tmp/two")" ] || return 1
+	cert=
+	for next in "$tmp"/chain.*; do
+		[ -z "$cert" ] || openssl verify -partial_chain -trusted "$next" -attime "$seconds" "$cert" >/dev/null 2>&1 || return 1
+		cert=$next
+	done
+	# The last one is a root of the trust file, to the bit: two may have one name.
+	if [ ! -f "$tmp/roots" ]; then
+		: >"$tmp/roots"
+		pieces "$roots" root
+		for next in "$tmp"/root.*; do
+			openssl x509 -in "$next" -outform DER -out "$tmp/one" 2>/dev/null && printf '%s ' "$(hash_of "$tmp/one")" >>"$tmp/roots"
+		done
+	fi
+	openssl x509 -in "$cert" -outform DER -out "$tmp/one" 2>/dev/null || return 1
+	case " $(cat "$tmp/roots")" in *" $(hash_of "$tmp/one") "*) ;; *) return 1 ;; esac
+}
+
+seconds_of() { # a line "name=date", as openssl prints it; 0: none
+	case $1 in *=NONE | *=) printf 0 ;; *) date -d "${1#*=}" +%s ;; esac
+}
+
+sound() { # a text of openssl: signed with a hash that is still worth something
+	case $1 in *sha256* | *SHA256* | *sha384* | *SHA384* | *sha512* | *SHA512* | *ED25519*) ;; *) return 1 ;; esac
+}
+
+# list_says CERT ISSUER CRL: writes a verdict about one certificate:
+# "<number of CERT> good|revoked <made> <until, 0: open> <end of CERT> <revoked at> <reason>".
+list_says() {
+	openssl crl -in "$3" -noout -text 2>/dev/null >"$tmp/list" || return
+	sound "$(head -n 4 "$tmp/list")" || return
+	made=$(seconds_of "$(openssl crl -in "$3" -noout -lastupdate)") && until_then=$(seconds_of "$(openssl crl -in "$3" -noout -nextupdate)") || return
+	ends=$(seconds_of "$(openssl x509 -in "$1" -noout -enddate)") || return
+	# openssl checks signature, scope and extensions; as of the list's own date, so that both are in force.
+	case $(openssl verify -partial_chain -trusted "$2" -crl_check -CRLfile "$3" -attime "$made" "$1" 2>&1) in
+	*'error 23 '*) ;;
+	*': OK') printf '%s good %s %s %s 0 -\n' "${1##*.}" "$made" "$until_then" "$ends" >>"$tmp/verdicts"; return ;;
+	*) return ;;
+	esac
+	serial=$(openssl x509 -in "$1" -noout -serial)
+	here=
+	revoked_at=
+	reason='no reason given'
+	awaited=
+	while IFS= read -r line; do
+		case $line in
+		*'Serial Number: '*)
+			[ -z "$here" ] || break
+			[ "${line##* }" != "${serial#*=}" ] || here=yes
+			;;
+		*'Signature Algorithm:'*) [ -z "$here" ] || break ;;
+		*)
+			[ -n "$here" ] || continue
+			[ -z "$awaited" ] || reason=${line#"${line%%[! ]*}"}
+			awaited=
+			case $line in
+			*'Revocation Date: '*) revoked_at=$(seconds_of "=${line#*: }") ;;
+			*'CRL Reason Code:'*) awaited=yes ;;
+			esac
+			;;
+		esac
+	done <"$tmp/list"
+	[ -z "$revoked_at" ] || printf '%s revoked %s %s %s %s %s\n' "${1##*.}" "$made" "$until_then" "$ends" "$revoked_at" "$reason" >>"$tmp/verdicts"
+}
+
+# answer_says CERT ISSUER OCSP: the same of an OCSP response, DER.
+answer_says() {
+	openssl ocsp -respin "$3" -noverify -resp_text 2>/dev/null >"$tmp/list" || return
+	produced=
+	algorithm=
+	while IFS= read -r line; do
+		case $line in
+		*'Produced At: '*) produced=$(seconds_of "=${line#*: }") ;;
+		*'Signature Algorithm: '*) algorithm=${algorithm:-$line} ;;
+		esac
+	done <"$tmp/list"
+	[ -n "$produced" ] && sound "$algorithm" || return
+	ends=$(seconds_of "$(openssl x509 -in "$1" -noout -enddate)") || return
+	for digest in -sha1 -sha256; do # of the certificate's id, not of a signature
+		openssl ocsp -respin "$3" -issuer "$2" "$digest" -cert "$1" -CAfile "$2" -partial_chain -verify_other "$2" -no_nonce \
+			-attime "$produced" -auth_level 2 >"$tmp/answer" 2>"$tmp/verified"
+		verdict=
+		made=
+		until_then=0
+		revoked_at=0
+		reason=-
+		while IFS= read -r line; do
+			case $line in
+			good | "$1: good") verdict=good ;; # alone behind a warning that it is not of today
+			revoked | "$1: revoked") verdict=revoked reason='no reason given' ;;
+			*'This Update: '*) made=$(seconds_of "=${line#*: }") ;;
+			*'Next Update: '*) until_then=$(seconds_of "=${line#*: }") ;;
+			*'Revocation Time: '*) revoked_at=$(seconds_of "=${line#*: }") ;;
+			*'Reason: '*) reason=${line#*: } ;;
+			esac
+		done <"$tmp/answer"
+		case $(cat "$tmp/verified") in *'Response verify OK'*) ;; *) continue ;; esac
+		[ -n "$verdict" ] && [ -n "$made" ] || continue
+		[ "$reason" != unspecified ] || reason='no reason given' # cannot be told from it
+		printf '%s %s %s %s %s %s %s\n' "${1##*.}" "$verdict" "$made" "$until_then" "$ends" "$revoked_at" "$reason" >>"$tmp/verdicts"
+		return
+	done
+}
+
+# revocation REPLY: what the .rev beside a stamp says of the certificates behind
+# it, as of the stamped time ($seconds); sets said. False: one was revoked, and
+# the stamp falls with it (RFC 3161, section 4).
+revocation() {
+	rev=${1%.tsr}.rev
+	said='; no revocation data kept'
+	[ -f "$rev" ] || return 0
+	if ! chain_of "$1"; then
+		said=
+		later 'time stamps' "$rev: the certificates that it is about could not be put in order here"
+		return 0
+	fi
+	facts=$tmp/facts-$signer-$(hash_of "$rev")
+	if [ ! -f "$facts" ]; then
+		: >"$tmp/verdicts"
+		pieces "$rev" said
+		cert=
+		for next in "$tmp"/chain.*; do
+			for statement in "$tmp"/said.*; do
+				[ -n "$cert" ] && [ -f "$statement" ] || continue
+				IFS= read -r line <"$statement"
+				case $line in
+				'-----BEGIN X509 CRL-----') list_says "$cert" "$next" "$statement" ;;
+				'-----BEGIN OCSP RESPONSE-----')
+					tail -n +2 "$statement" | head -n -1 | base64 -d >"$tmp/der" 2>/dev/null && answer_says "$cert" "$next" "$tmp/der"
+					;;
+				esac
+			done
+			cert=$next
+		done
+		cat "$tmp/verdicts" >"$facts"
+	fi
+	as_of=
+	cert=
+	for next in "$tmp"/chain.*; do
+		[ -z "$cert" ] || good_then "${cert##*.}" || return 1
+		cert=$next
+	done
+	case $as_of in
+	none)
+		said=
+		later 'time stamps' "$rev: nothing in it tells by openssl whether the certificates behind the stamp were good then"
+		;;
+	'') said='; the root itself signed it' ;;
+	*) said="; not revoked as of $(date -u -d "@$as_of" +%Y-%m-%dT%H:%M:%SZ)" ;;
+	esac
+}
+
+# good_then N: holds the verdicts about certificate N against the stamped time;
+# as_of becomes the date of the statement that knew least. False: revoked.
+good_then() {
+	best=0
+	while IFS=' ' read -r n verdict made until_then ends revoked_at reason; do
+		[ "$n" = "$1" ] || continue
+		case $verdict-$reason in
+		good-* | revoked-Unspecified | revoked-'Affiliation Changed' | revoked-Superseded | revoked-'Cessation Of Operation' | \
+			revoked-affiliationChanged | revoked-superseded | revoked-cessationOfOperation) harmless=yes ;;
+		*) harmless= ;;
+		esac
+		if [ "$verdict" = revoked ] && { [ -z "$harmless" ] || [ "$revoked_at" -le "$latest" ]; }; then
+			said="a certificate behind it was revoked on $(date -u -d "@$revoked_at" +%Y-%m-%dT%H:%M:%SZ) ($reason)"
+			return 1
+		fi
+		# After its end a certificate may have left the list.
+		if { [ "$made" -ge "$latest" ] || { [ "$until_then" -ne 0 ] && [ "$latest" -le "$until_then" ]; }; } && [ "$made" -le "$ends" ] && [ "$made" -gt "$best" ]; then
+			best=$made
+		fi
+	done <"$facts"
+	if [ "$best" -eq 0 ]; then
+		as_of=none
+	elif [ -z "$as_of" ] || { [ "$as_of" != none ] && [ "$best" -lt "$as_of" ]; }; then
+		as_of=$best
+	fi
 }
 
 # stamped REPLY MESSAGE: the stamp held at its own time; at and seconds are set.
@@ -302,9 +621,13 @@ stamped() {
 		skip 'time stamps' "$1: $at, but no root of an authority is trusted"
 		return 1
 	fi
-	held_at "$1" "$2" "$seconds" &&
-		openssl ts -verify -in "$1" -queryfile "${1%.tsr}.tsq" -CAfile "$roots" -untrusted "${1%.tsr}.pem" -attime "$seconds" >/dev/null 2>&1 && return 0
-	fail 'time stamps' "$1: it is not of these bytes, or not by a trusted authority"
+	if ! held_at "$1" "$2" "$seconds" ||
+		! openssl ts -verify -in "$1" -queryfile "${1%.tsr}.tsq" -CAfile "$roots" -untrusted "${1%.tsr}.pem" -attime "$seconds" >/dev/null 2>&1; then
+		fail 'time stamps' "$1: it is not of these bytes, or not by a trusted authority"
+		return 1
+	fi
+	revocation "$1" && return 0
+	fail 'time stamps' "$1: $said"
 	return 1
 }
 
@@ -318,7 +641,7 @@ renewals() {
 		*) [ -f "${file%.*}.list" ] || fail 'time stamps' "$file: there is no list that it is of"; continue ;;
 		esac
 		stamped "${file%.list}.tsr" "$file" || continue
-		pass 'time stamps' "${file%.list}.tsr: $at; renews the stamps on its list"
+		pass 'time stamps' "${file%.list}.tsr: $at$said; renews the stamps on its list"
 		printf '%s\n' "$file" >>"$tmp/renewals"
 	done
 }
@@ -422,6 +745,9 @@ artifacts() {
 			fail artifacts "$file: its bytes are not those that the manifest names as $role"
 		fi
 	done
+	later artifacts "native/$1/headers.txt: whether it is what the WARC says"
+	later WACZ "native/$1/$1.wacz: its index and page list against the WARC in it"
+	[ ! -f "native/$1/capture.warc.gz" ] || later WACZ "native/$1/$1.wacz: the WARC in it, which was made whole, against native/$1/capture.warc.gz"
 	case $list in ']'*) ;; *) fail artifacts "$1: the manifest's list of files could not be read to its end" ;; esac
 	sort "$tmp/expected" >"$tmp/wanted"
 	walk "native/$1/" | cut -c45- | sort | comm -13 "$tmp/wanted" - >"$tmp/extra"
@@ -446,16 +772,22 @@ after() { # capture: the checkpoint that was known before the visit
 		fail 'time stamps' "$dir/checkpoint: it is not the one that the manifest names as known before"
 		return
 	fi
-	[ -z "$keys" ] || signed "$dir/checkpoint" || fail 'time stamps' "$dir/checkpoint: it is not signed by a trusted key"
+	if [ -n "$keys" ]; then
+		if signed "$dir/checkpoint"; then
+			head_of "$dir/checkpoint" "$tmp/heads"
+		else
+			fail 'time stamps' "$dir/checkpoint: it is not signed by a trusted key"
+		fi
+	fi
 	found=
 	for tsr in "$dir"/*.tsr; do
 		[ -f "$tsr" ] && [ "$(hash_of "$tsr")" = "$reply" ] || continue
 		found=yes
 		stamped "$tsr" "$dir/checkpoint" || continue
 		if held_at "$tsr" "$dir/checkpoint" "$today"; then
-			pass 'time stamps' "$tsr: $at"
+			pass 'time stamps' "$tsr: $at$said"
 		elif [ -n "$sealed_at" ] && held_at "$tsr" "$dir/checkpoint" "$sealed_at"; then
-			pass 'time stamps' "$tsr: $at; its certificates ended, and the manifest that names it was stamped before"
+			pass 'time stamps' "$tsr: $at$said; its certificates ended, and the manifest that names it was stamped before"
 		else
 			skip 'time stamps' "$tsr: $at; it held then, but its certificates ended and no stamp shows that it is from before that"
 			continue
@@ -487,6 +819,7 @@ sealed() {
 		skip 'checkpoint signature' "$check: no log key is trusted"
 	elif signed "$check"; then
 		pass 'checkpoint signature' "$check"
+		head_of "$check" "$tmp/heads"
 	else
 		fail 'checkpoint signature' "$check: it is not signed by a trusted key"
 	fi
@@ -501,11 +834,11 @@ sealed() {
 		when=$at
 		when_seconds=$seconds
 		if lasts "$tsr" "$2/stamps" "$check"; then
-			pass 'time stamps' "$tsr: $when$how"
+			pass 'time stamps' "$tsr: $when$said$how"
 			until="$until $when;"
 			sealed_at=$when_seconds
 		else
-			printf '%s\n' "$tsr: $when" >>"$tmp/ended"
+			printf '%s\n' "$tsr: $when$said" >>"$tmp/ended"
 		fi
 	done
 	while IFS= read -r line; do
@@ -515,7 +848,7 @@ sealed() {
 			skip 'time stamps' "$line; it held then, but its certificates ended and no renewal that holds shows that it is from before that"
 		fi
 	done <"$tmp/ended"
-	[ -n "$any" ] || skip 'time stamps' "$2: there is none"
+	[ -n "$any" ] || skip 'time stamps' "$2: there is none over its checkpoint"
 }
 
 # original ID: what a redaction was made of. Its manifest is compared by digest
@@ -532,6 +865,7 @@ original() {
 	if [ -f "$dir/manifest.json" ]; then
 		if [ "$(hash_of "$dir/manifest.json")" = "$digest" ]; then
 			pass manifest "$dir/manifest.json: it is the one that the log has of the original"
+			later manifest "$dir/manifest.json: that the redaction is the original but for what it says is withheld"
 		else
 			fail manifest "$dir/manifest.json: it is not the one that the log has of the original"
 		fi
@@ -616,7 +950,26 @@ for event in custody/case/*.json; do
 	[ -f "$event" ] && logged 'custody events' "$event"
 done
 
-printf 'passed %s, failed %s, not checked %s\n' "$passed" "$failed" "$unchecked"
+consistent
+
+# expected: what was said and what the sender expected, line by line.
+expected() {
+	[ -f verify/expected.txt ] && [ -n "$keys" ] && [ -n "$roots" ] || return
+	while IFS= read -r line; do
+		case $line in 'PASS  '* | 'FAIL  '* | 'NOT-CHECKED  '*) printf '%s\n' "$line" ;; esac
+	done <verify/expected.txt | sort -u >"$tmp/expected"
+	sort -u "$tmp/told" >"$tmp/real"
+	if [ "$(hash_of "$tmp/expected")" = "$(hash_of "$tmp/real")" ]; then
+		printf 'this is what verify/expected.txt has\n'
+		return
+	fi
+	printf 'not what verify/expected.txt has, which the sender wrote when the package was made\n'
+	comm -23 "$tmp/expected" "$tmp/real" | while IFS= read -r line; do say expected '' "$line"; done
+	comm -13 "$tmp/expected" "$tmp/real" | while IFS= read -r line; do say 'but found' '' "$line"; done
+}
+expected
+
+printf 'passed %s, failed %s, not checked %s, not judged by this script %s\n' "$passed" "$failed" "$unchecked" "$unjudged"
 if [ "$failed" -gt 0 ]; then
 	printf 'FAIL\n'
 	exit 6

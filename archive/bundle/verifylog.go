@@ -174,7 +174,7 @@ func (v *verification) order(c *CaptureReport) {
 func (v *verification) before(c *CaptureReport, dir string, check []byte) {
 	names := v.stampNames(dir + "stamps/")
 	if len(names) == 0 {
-		v.add(LayerStamps, NotChecked, c.ID, "", "no stamp says until when the capture was made")
+		v.add(LayerStamps, NotChecked, c.ID, strings.TrimSuffix(dir, "/"), "no stamp says until when the capture was made")
 	}
 	var all []held
 	for _, stem := range names {
@@ -260,13 +260,13 @@ func (v *verification) stampNames(dir string) []string {
 }
 
 // revocation holds a stamp against what was kept about its certificates: one
-// that was revoked is no good. Nothing kept is no failure.
+// that was revoked is no good. Nothing kept is no failure, and is said.
 func (v *verification) revocation(stem string, t stamp.Time) (string, error) {
 	b, ok, err := v.o.read(stem+".rev", stamp.MaxRevocation)
-	if err != nil || !ok {
-		return "", err
+	var said stamp.Statements
+	if err == nil && ok {
+		said, err = stamp.ParseRevocation(b)
 	}
-	said, err := stamp.ParseRevocation(b)
 	if err != nil {
 		return "", err
 	}

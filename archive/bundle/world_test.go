@@ -94,7 +94,7 @@ func (w *world) certify() {
 		if old := w.tsas[host]; old != nil {
 			w.former = append(w.former, old.Roots()...)
 		}
-		tsa, err := demotsa.Open(w.t.TempDir(), now, rand.Reader, quiet)
+		tsa, err := demotsa.OpenAt(w.t.TempDir(), "http://"+host, now, rand.Reader, quiet)
 		if err != nil {
 			w.t.Fatal(err)
 		}

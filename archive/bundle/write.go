@@ -52,7 +52,7 @@ func Write(ctx context.Context, w io.Writer, in Input) (Summary, error) {
 		return Summary{}, err
 	}
 	in.At = in.At.UTC().Truncate(time.Second)
-	files, err := plan(ctx, in)
+	files, views, err := plan(ctx, in)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -61,6 +61,15 @@ func Write(ctx context.Context, w io.Writer, in Input) (Summary, error) {
 			return Summary{}, fmt.Errorf("%s: %w", files[i].name, err)
 		}
 	}
+	said, err := expect(ctx, in, files, views)
+	if err != nil {
+		return Summary{}, err
+	}
+	expected := file{name: nameExpected, src: inMemory(said)}
+	if err := expected.measure(ctx); err != nil {
+		return Summary{}, err
+	}
+	files = append(files, expected)
 	sortFiles(files)
 	list := sumsFile(files)
 	s := Summary{Name: in.FileName(), Contents: capture.Sum(list)}
@@ -184,27 +193,28 @@ func (a *again) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// plan lists what goes in but SHA256SUMS and the exported events.
-func plan(ctx context.Context, in Input) ([]file, error) {
+// plan lists what goes in but SHA256SUMS, what is expected of verifying, and
+// the exported events.
+func plan(ctx context.Context, in Input) ([]file, []*view, error) {
 	var files []file
 	var views []*view
 	for _, c := range in.sorted() {
 		fs, v, err := planCapture(ctx, in, c)
 		if err != nil {
-			return nil, fmt.Errorf("capture %s: %w", c.ID, err)
+			return nil, nil, fmt.Errorf("capture %s: %w", c.ID, err)
 		}
 		files, views = append(files, fs...), append(views, v)
 	}
 	if in.Case != nil {
 		fs, err := eventFiles(dirCase, in.Case.Events)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		files = append(files, fs...)
 	}
 	fs, err := eventFiles(dirLog, in.Log.Rotations)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files = append(files, fs...)
 	add := func(name string, b []byte) { files = append(files, file{name: name, src: inMemory(b)}) }
@@ -222,9 +232,9 @@ func plan(ctx context.Context, in Input) ([]file, error) {
 	}
 	pages, err := papers(ctx, in, views)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return append(files, pages...), nil
+	return append(files, pages...), views, nil
 }
 
 // planCapture lists the files of one capture but those for people.

@@ -193,33 +193,19 @@ func (r result) print(w io.Writer, all bool) {
 		return
 	}
 	fmt.Fprintf(w, "  sha256 %s\n", r.Report.SHA256)
-	for _, c := range r.Report.Captures {
-		fmt.Fprintf(w, "  capture %s  %s  %s\n", c.ID, c.Outcome, safe(c.URL))
-		switch {
-		case c.NotAfter.IsZero():
-			fmt.Fprintln(w, "    no time of it is proved")
-		case c.NotBefore.IsZero():
-			fmt.Fprintf(w, "    before %s\n", c.NotAfter.UTC().Format("2006-01-02 15:04:05 UTC"))
-		default:
-			fmt.Fprintf(w, "    between %s and %s\n", c.NotBefore.UTC().Format("2006-01-02 15:04:05 UTC"), c.NotAfter.UTC().Format("2006-01-02 15:04:05 UTC"))
-		}
+	for _, l := range r.Report.Lines(all) {
+		fmt.Fprintln(w, l)
 	}
-	for _, c := range r.Report.Captures {
-		if x := c.Redaction; x != nil {
-			fmt.Fprintf(w, "  %s is a redaction of %s, made by %s: %s\n", c.ID, x.Original, safe(x.By), safe(x.Reason))
-		}
-	}
-	for _, l := range bundle.Layers() {
-		fmt.Fprintf(w, "  %-21s %s\n", l, r.Report.Layer(l))
-		for _, c := range r.Report.Checks {
-			if c.Layer == l && (all || c.Status != bundle.Pass) {
-				fmt.Fprintf(w, "    %-11s %s\n", c.Status, safe(strings.TrimPrefix(c.File+": "+c.Note, ": ")))
-			}
-		}
+	switch same := r.Report.Expected; {
+	case same == nil:
+	case *same:
+		fmt.Fprintln(w, "  as verify/expected.txt has it")
+	default:
+		fmt.Fprintln(w, "  not as verify/expected.txt has it, which the sender wrote when the package was made: a certificate may have ended since, or something is wrong")
 	}
 }
 
-// safe keeps what a package says from moving the cursor of a terminal.
+// safe keeps what is printed from moving the cursor of a terminal.
 func safe(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
