@@ -77,11 +77,12 @@ func (c *Catalog) AddWith(ctx context.Context, e Entry, artifacts []Artifact, pa
 		if err := addArtifacts(ctx, tx, e.ID, artifacts); err != nil {
 			return err
 		}
+		var words [][]any
 		for _, w := range e.words() {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO word (word, started, capture) VALUES ($1,$2,$3)`,
-				[]byte(w), micros(e.Started), e.ID.String()); err != nil {
-				return err
-			}
+			words = append(words, []any{[]byte(w), micros(e.Started), e.ID.String()})
+		}
+		if err := insertRows(ctx, tx, `INSERT INTO word (word, started, capture)`, words); err != nil {
+			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO capture_count (outcome, site, n, bytes) VALUES ($1,$2,1,$3)
 			ON CONFLICT (outcome, site) DO UPDATE SET n = capture_count.n + 1, bytes = capture_count.bytes + excluded.bytes`,
@@ -106,15 +107,15 @@ func sameManifest(ctx context.Context, tx *sql.Tx, e Entry) error {
 }
 
 func addArtifacts(ctx context.Context, tx *sql.Tx, id capture.ID, artifacts []Artifact) error {
+	var rows [][]any
 	for _, a := range artifacts {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO artifact (capture, role, tile, media_type, object_key, version, bytes,
-			sha256, sha512, retain_until, width, height) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		rows = append(rows, []any{
 			id.String(), a.Role, a.Tile, a.MediaType, a.Key, a.Version, a.Bytes, a.SHA256.String(), a.SHA512.String(),
-			micros(a.RetainUntil), a.Width, a.Height); err != nil {
-			return err
-		}
+			micros(a.RetainUntil), a.Width, a.Height,
+		})
 	}
-	return nil
+	return insertRows(ctx, tx, `INSERT INTO artifact (capture, role, tile, media_type, object_key, version, bytes,
+		sha256, sha512, retain_until, width, height)`, rows)
 }
 
 // Get gives one capture; ErrNotFound when there is none.
