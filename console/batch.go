@@ -65,6 +65,9 @@ func (s *Server) undoMany(ctx context.Context, _ *http.Request, in url.Values, w
 	if u, wrong := url.Parse(next); wrong == nil {
 		q := u.Query()
 		q.Del("batch")
+		if r, ok := result.(batchResult); ok && len(r.Decided) > 0 {
+			q.Set("undone", strconv.Itoa(len(r.Decided)))
+		}
 		u.RawQuery = q.Encode()
 		next = u.String()
 	}
@@ -137,6 +140,7 @@ type batchDone struct {
 	Findings []ledger.Finding // as they are now
 	State    string           // that all of them have, "" when they differ
 	Left     int
+	Undone   int // decisions that were taken back
 	Back     string
 }
 
@@ -144,8 +148,11 @@ type batchDone struct {
 // person: an address cannot make the console say it of others.
 func (s *Server) justDoneMany(ctx context.Context, r *http.Request, who Person, back string) (*batchDone, error) {
 	ids := strings.Split(r.URL.Query().Get("batch"), ",")
-	left, _ := strconv.Atoi(r.URL.Query().Get("left"))
-	d := batchDone{Left: min(max(left, 0), maxBatch), Back: back}
+	number := func(name string) int {
+		n, _ := strconv.Atoi(r.URL.Query().Get(name))
+		return min(max(n, 0), maxBatch)
+	}
+	d := batchDone{Left: number("left"), Undone: number("undone"), Back: back}
 	for _, text := range ids[:min(len(ids), maxBatch)] {
 		id, err := capture.ParseID(text)
 		if err != nil {
@@ -172,7 +179,7 @@ func (s *Server) justDoneMany(ctx context.Context, r *http.Request, who Person, 
 		}
 		d.Findings = append(d.Findings, f)
 	}
-	if len(d.Findings) == 0 && d.Left == 0 {
+	if len(d.Findings) == 0 && d.Left == 0 && d.Undone == 0 {
 		return nil, nil
 	}
 	return &d, nil

@@ -79,8 +79,12 @@ func TestDecideOnManyAndTakeAllBack(t *testing.T) {
 	for _, f := range all[:3] {
 		undo.Add("finding", pick(must(w.ledger.Finding(t.Context(), f.ID))(t)))
 	}
-	if r := b.post("/findings/undo", undo); r.Code != http.StatusSeeOther {
+	r = b.post("/findings/undo", undo)
+	if r.Code != http.StatusSeeOther {
 		t.Fatalf("undo got %d: %s", r.Code, r.Body)
+	}
+	if page := b.get(r.Header().Get("Location")).Body.String(); !strings.Contains(page, "was taken back") || strings.Contains(page, "Undo all") {
+		t.Error("the page does not say what was undone, or offers to undo it again")
 	}
 	for _, f := range all[:3] {
 		if got := must(w.ledger.Finding(t.Context(), f.ID))(t); got.State != ledger.New || got.Version != 2 {

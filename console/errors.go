@@ -114,6 +114,8 @@ func answerTo(err error) answer {
 		return answer{http.StatusServiceUnavailable, "The database does not answer. Try again in a moment."}
 	case errors.Is(err, vault.ErrUnsupported):
 		return answer{http.StatusConflict, "This storage has no legal holds."}
+	case errors.Is(err, catalog.ErrTooBroad):
+		return answer{http.StatusUnprocessableEntity, upperFirst(catalog.ErrTooBroad.Error()) + "."}
 	case errors.Is(err, context.DeadlineExceeded):
 		return answer{http.StatusGatewayTimeout, "This took too long and was given up."}
 	}

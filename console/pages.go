@@ -184,6 +184,7 @@ func (s *Server) funcs() template.FuncMap {
 		"query":    query,
 		"count":    count,
 		"kept":     keptText,
+		"jitter":   jitterText,
 		"lines":    func(list []string) string { return strings.Join(list, "\n") },
 		"add":      func(a, b int) int { return a + b },
 		"name":     fileRole,
@@ -293,6 +294,17 @@ func count(n int, one string) string {
 		return "1 " + one
 	}
 	return strconv.Itoa(n) + " " + one + "s"
+}
+
+// jitterText says how much later than its schedule a watch fires.
+func jitterText(j ledger.Jitter) string {
+	switch share, ok := strings.CutSuffix(string(j), "%"); {
+	case ok:
+		return "fires up to " + share + " % of the time between runs later"
+	case j == "" || strings.Trim(string(j), "0hmsuµn.") == "":
+		return "none: fires to the second"
+	}
+	return "fires up to " + string(j) + " later"
 }
 
 func words(s string) string { return strings.ReplaceAll(s, "_", " ") }

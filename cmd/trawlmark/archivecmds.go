@@ -137,8 +137,8 @@ func audit(ctx context.Context, g *globals, a *app, arch *archive.Archive, o arc
 			return err
 		}
 	}
-	err = d.end(r, fmt.Sprintf("%d captures, %d files and %d log entries were compared: %d differences. %d captures are gone as the log says, %d are just being stored.",
-		r.Captures, r.Objects, r.LogEntries, r.Differences, r.Gone, r.Storing))
+	err = d.end(r, fmt.Sprintf("Compared: %s, %s, %d log entries. %s. Gone, as the log says: %s; just being stored: %d.",
+		counted(r.Captures, "capture"), counted(r.Objects, "file"), r.LogEntries, counted(r.Differences, "difference"), counted(r.Gone, "capture"), r.Storing))
 	return errors.Join(err, d.verdict(r.Differences))
 }
 
@@ -165,8 +165,8 @@ func archiveRehash(g *globals) *cobra.Command {
 				for _, x := range s.Found {
 					d.found(x)
 				}
-				err = d.end(s, fmt.Sprintf("%d captures, %d files, %s were read again: %d differences; %d files could not be read.",
-					s.Captures, s.Objects, bytesText(s.Bytes), len(s.Found), s.Failed))
+				err = d.end(s, fmt.Sprintf("Read again: %s, %s, %s. %s; %s could not be read.",
+					counted(s.Captures, "capture"), counted(s.Objects, "file"), bytesText(s.Bytes), counted(len(s.Found), "difference"), counted(s.Failed, "file")))
 				if s.Failed > 0 {
 					err = errors.Join(err, partlyError{fmt.Errorf("%d files could not be read", s.Failed)})
 				}
@@ -259,8 +259,8 @@ in the log and the catalogue.`,
 				if g.json {
 					return errors.Join(err, printJSON(g.s.out, x))
 				}
-				verb := map[bool]string{true: "would be deleted", false: "were deleted"}[dry]
-				fmt.Fprintf(g.s.out, "%d captures (%s) %s, %d of them by order; %d that are due stay a while.\n", x.Done, bytesText(x.Bytes), verb, x.Erased, x.Waiting)
+				verb := map[bool]string{true: "to be deleted", false: "deleted"}[dry]
+				fmt.Fprintf(g.s.out, "%s (%s) %s, %d of them by order; %d that are due stay a while.\n", counted(x.Done, "capture"), bytesText(x.Bytes), verb, x.Erased, x.Waiting)
 				for _, s := range x.Stayed {
 					fmt.Fprintf(g.s.out, "  %s  %s\n", s.Capture, s.Why)
 				}

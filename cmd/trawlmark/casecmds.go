@@ -81,7 +81,7 @@ func caseAdd(g *globals) *cobra.Command {
 				if g.json {
 					return printJSON(g.s.out, k)
 				}
-				fmt.Fprintf(g.s.out, "%s has %d captures\n", k.ID, k.Captures)
+				fmt.Fprintf(g.s.out, "%s has %s\n", k.ID, counted(k.Captures, "capture"))
 				return nil
 			})
 		},
