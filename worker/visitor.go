@@ -184,9 +184,12 @@ func (v *Visitor) Handle(ctx context.Context, t task.Ticket) error {
 }
 
 func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
-	if err := v.archive.Room(); err != nil { // before the page is asked for in vain
+	if err := v.room(ctx); err != nil { // before the page is asked for in vain
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		v.log.WarnContext(ctx, "a visit is put off", "error", err)
-		return v.ledger.Release(ctx, job.Fence(), v.ledger.Now().Add(v.cfg.Heartbeat), err.Error())
+		return v.ledger.Release(ctx, job.Fence(), noTime, err.Error())
 	}
 	untriaged, finding, err := v.retention(ctx, job)
 	if err != nil {
@@ -231,6 +234,32 @@ func (v *Visitor) visit(ctx context.Context, job ledger.Job) error {
 		return err
 	}
 	return v.kept.store(ctx, p, done)
+}
+
+// room waits for a heartbeat, at most, until another capture can be taken. A
+// worker that gave tickets back at once would get the next ones at once, and
+// take them all away from workers that have room. A job that is given back
+// keeps its place: it is not its fault.
+func (v *Visitor) room(ctx context.Context) error {
+	err := v.archive.Room()
+	if err == nil {
+		return nil
+	}
+	end := time.NewTimer(v.cfg.Heartbeat)
+	defer end.Stop()
+	look := time.NewTicker(min(v.cfg.Heartbeat/4, 250*time.Millisecond))
+	defer look.Stop()
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end.C:
+			return err
+		case <-look.C:
+			err = v.archive.Room()
+		}
+	}
+	return nil
 }
 
 // retention is how long a job's capture is locked, and how long if what it
