@@ -128,37 +128,14 @@ func (m *benchMarket) direct(u string) string {
 
 func (m *benchMarket) bareChrome(b *testing.B, urls []string) (time.Duration, cpuUse) {
 	b.Helper()
-	path, _, err := embedded.FindChrome(b.Context())
-	if err != nil {
-		b.Skip(err)
-	}
-	dir, err := os.MkdirTemp("", "bare")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { os.RemoveAll(dir) })
-	alloc, cancel := chromedp.NewExecAllocator(b.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.NoSandbox, chromedp.UserDataDir(dir), chromedp.WindowSize(1366, 900))...)
-	defer cancel()
-	browser, cancel := chromedp.NewContext(alloc)
-	defer cancel()
-	if err := chromedp.Do(browser, chromedp.Navigate(m.URL)); err != nil {
-		b.Fatal(err)
-	}
+	browser := bareBrowser(b, m.URL)
 	before := cpuNow(b)
-	took := inParallel(b, benchBrowsers, urls, func(u string) error {
-		tab, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-		defer cancel()
-		if err := chromedp.Do(tab, chromedp.Navigate(m.direct(u))); err != nil {
-			return err
-		}
-		if _, err := chromedp.Run(tab, chromedp.OuterHTML("html")); err != nil {
-			return err
-		}
-		_, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-		return err
-	})
-	return took, cpuNow(b).since(before)
+	took := inParallel(b, benchBrowsers, urls, func(u string) error { return barePage(browser, m.direct(u)) })
+	used := cpuNow(b).since(before)
+	if err := chromedp.Cancel(browser); err != nil {
+		b.Fatal(err)
+	}
+	return took, used
 }
 
 func inParallel(b *testing.B, n int, urls []string, f func(string) error) time.Duration {

@@ -56,7 +56,7 @@ func TestFleetLosesNothingWhateverDies(t *testing.T) {
 		for _, i := range c.rand.Perm(len(harms)) {
 			c.more(share) // or all is done before the last harm
 			t.Logf("%s: %s", harms[i].what, fmt.Sprint(c.states()))
-			waitFor(t, 5*time.Minute, "the fleet to be at work", func() (bool, string) {
+			waitFor(t, chaosPatience, "the fleet to be at work", func() (bool, string) {
 				c.alive()
 				s := c.states()
 				return s[ledger.Running] >= 8 || s[ledger.Planned]+s[ledger.Dispatched] == 0, fmt.Sprint(s)
@@ -83,6 +83,9 @@ type chaos struct {
 }
 
 const chaosWorkers = 5
+
+// chaosPatience is for a machine that stands still for minutes.
+const chaosPatience = 15 * time.Minute
 
 func newChaos(t *testing.T, size chaosSize, seed uint64) *chaos {
 	t.Helper()
@@ -154,7 +157,7 @@ func (c *chaos) skewed(name, by string) {
 func (c *chaos) progress() {
 	c.t.Helper()
 	have := c.ended()
-	waitFor(c.t, 5*time.Minute, "the fleet to go on", func() (bool, string) {
+	waitFor(c.t, chaosPatience, "the fleet to go on", func() (bool, string) {
 		c.alive()
 		n := c.ended()
 		return n >= min(have+10, len(c.ids)), fmt.Sprint(c.states())
@@ -235,14 +238,22 @@ func (c *chaos) killWorker(i int) (was []ledger.Job) {
 	return was
 }
 
-// ranAgain waits until jobs have moved on from a dead worker.
+// ranAgain waits until jobs have moved on from a dead worker: each has ended, or
+// somebody had it again.
 func (c *chaos) ranAgain(was []ledger.Job) {
 	c.t.Helper()
 	for _, w := range was {
-		waitFor(c.t, 5*time.Minute, "a job to run again", func() (bool, string) {
+		waitFor(c.t, chaosPatience, "a job to run again", func() (bool, string) {
+			c.alive()
 			j, err := c.ledger.Job(context.Background(), w.ID)
 			c.must(err)
-			return j.State.Final() || j.Epoch > w.Epoch && j.State == ledger.Running, fmt.Sprintf("%s epoch %d: %s", j.State, j.Epoch, j.Error)
+			if j.State.Final() || j.Epoch > w.Epoch && j.State == ledger.Running {
+				return true, ""
+			}
+			attempts, err := c.ledger.Attempts(context.Background(), w.ID)
+			c.must(err)
+			again := slices.ContainsFunc(attempts, func(a ledger.Attempt) bool { return a.Epoch > w.Epoch })
+			return again, fmt.Sprintf("%s epoch %d: %s", j.State, j.Epoch, j.Error)
 		})
 	}
 }

@@ -42,6 +42,8 @@ type testFleet struct {
 	rdb                 redis.UniversalClient
 	pgProxy, redisProxy *faultProxy
 	s3Proxy             *faultProxy
+	dbURL               string // past the proxy
+	s3                  *s3Access
 
 	a      *app // the test's own view
 	ledger *ledger.Ledger
@@ -114,7 +116,9 @@ func newFleet(t *testing.T, o fleetOptions) *testFleet {
 		f.startRedis()
 		o.redis = fmt.Sprintf("redis: {addresses: [%q]}", f.redisProxy.Addr)
 	}
+	f.dbURL = dbURL
 	s3 := f.startS3()
+	f.s3 = s3
 	f.startMarket(o.market)
 	sites := f.writeSites(o.lanes)
 
