@@ -40,6 +40,7 @@ type Document struct {
 	nodes    int // budget of embedded values
 	states   []state
 	stated   bool
+	stream   []byte // see addEnqueued
 	ld       []*Tree
 	ldRead   bool
 	visible  string
@@ -194,7 +195,7 @@ func (d *Document) collectAttrs(n *html.Node) {
 			}
 		case a.Key == "itemscope" || a.Key == "typeof":
 			d.items++
-		case len(a.Val) > 100 && strings.HasPrefix(a.Key, "data-") && (a.Val[0] == '{' || a.Val[0] == '[') && len(d.dataJSON) < 100:
+		case len(a.Val) > 100 && a.Key != "" && (strings.HasPrefix(a.Key, "data-") || a.Key[0] == ':') && (a.Val[0] == '{' || a.Val[0] == '[') && len(d.dataJSON) < 100:
 			d.dataJSON = append(d.dataJSON, script{a.Key, "attribute", a.Val})
 		}
 	}

@@ -105,12 +105,28 @@ func (d *Document) markCommonDecoys() {
 		switch n.DataAtom {
 		case atom.Footer, atom.Nav:
 			d.decoySet[n] = true
+		case atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
+			if p := n.Parent; p != nil && headsOthers(n) && !holdsTitle[p] && p.DataAtom != atom.Body {
+				d.decoySet[p] = true
+			}
 		case atom.Div, atom.Section, atom.Ul, atom.Aside, atom.Ol, atom.Article:
 			if name := classes(n); d.flags(name).decoy {
 				d.decoySet[n] = true
 			}
 		}
 	}
+}
+
+// similarHeading is the heading of a part with other items.
+var similarHeading = regexp.MustCompile(`(?i)^(?:(?:similar|related|recommended|sponsored) (?:products?|items?|ads?|listings?|articles?)\b|you (?:may|might) also like|customers also|people also|похожие|рекомендуем|с этим товаром|ähnliche|das könnte|ces annonces|annonces similaires|produits similaires|vous aimerez|productos (?:similares|relacionados)|también te|produtos (?:semelhantes|relacionados|similares)|quem viu|prodotti (?:simili|correlati)|potrebbe interessarti|gerelateerde|vergelijkbare|anderen bekeken|podobne|benzer|相关|猜你喜欢|関連|この商品を|비슷한|sản phẩm (?:tương tự|liên quan)|produk (?:serupa|terkait))`)
+
+// headsOthers reports an element that is the heading of other items.
+func headsOthers(n *html.Node) bool {
+	switch n.DataAtom {
+	case atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
+		return TextLen(n, 80) <= 70 && similarHeading.MatchString(Text(n))
+	}
+	return false
 }
 
 // priceSpot is an element that shows a price.
@@ -155,14 +171,17 @@ func (e *extraction) addTitles() {
 		if d.inDecoy(h) {
 			continue
 		}
-		if t := Text(h); t != "" && n < 5 && len(t) < 1000 {
+		if t := headingText(h); t != "" && n < 5 && len(t) < 1000 {
 			conf := .58 - .04*float64(n)
 			if d.title != "" && shared(t, d.title) < .4 && shared(t, d.Meta("og:title")) < .4 {
 				conf -= .25 // "Follow the author", "Add to cart": not what the page is called
 			}
 			// A heading that the page's <title> repeats is its name.
-			if strings.Contains(sameText(d.title), sameText(t)) || sameText(d.Meta("og:title")) == sameText(t) {
+			switch {
+			case strings.Contains(sameText(d.title), sameText(t)) || sameText(d.Meta("og:title")) == sameText(t):
 				conf += .1
+			case n == 0 && namesSame(t, shortTitle(d.title, hostOf(d.URL.String()))):
+				conf += .05
 			}
 			e.add(Candidate{Field: Title, Raw: t, Source: "dom", Path: "h1", Confidence: conf})
 			n++
@@ -171,6 +190,38 @@ func (e *extraction) addTitles() {
 	if d.title != "" {
 		e.add(Candidate{Field: Title, Raw: shortTitle(d.title, hostOf(d.URL.String())), Source: "dom", Path: "title", Confidence: .35})
 	}
+}
+
+// headingText is a heading's text; of two elements in it that touch each is a
+// line of its own, as the brand above the name.
+func headingText(h *html.Node) string {
+	in := innermost(h)
+	var parts []string
+	for c := in.FirstChild; c != nil; c = c.NextSibling {
+		switch {
+		case c.Type == html.TextNode && strings.TrimSpace(c.Data) == "", c.Type == html.CommentNode:
+		case c.Type != html.ElementNode || len(Text(c)) < 3:
+			return Text(h)
+		default:
+			parts = append(parts, Text(c))
+		}
+	}
+	if len(parts) < 2 || len(parts) > 4 {
+		return Text(h)
+	}
+	return strings.Join(parts, " ")
+}
+
+// namesSame reports that a heading and the page's <title> mean the same thing,
+// each with words of its own: one begins with what the other holds, and most of
+// the one is in the other.
+func namesSame(heading, title string) bool {
+	h, t := sameText(heading), sameText(title)
+	begin := func(s string) string { return clipRunes(s, 12) }
+	if len(h) < 12 || len(t) < 12 || !strings.Contains(t, begin(h)) && !strings.Contains(h, begin(t)) {
+		return false
+	}
+	return max(shared(heading, title), shared(title, heading)) >= .75
 }
 
 // shared is the part of a's pairs of letters that b has too: it works for
@@ -238,9 +289,34 @@ func (e *extraction) priceSpots() []priceSpot {
 		if s, ok := e.priceSpot(n, name); ok {
 			s.score = spotScore(s, order, heading)
 			spots = append(spots, s)
+		} else if e.drawn == "" && drawsPrice(n, name) && !d.inDecoy(n) {
+			e.drawn = cssPath(n)
 		}
 	}
 	return spots
+}
+
+// priceSymbol are the names of small pictures about prices that are none.
+var priceSymbol = regexp.MustCompile(`(?i)icon|alert|alarm|histor|chart|graph|drop|tag|badge|match|info|tooltip|guarantee|button|btn|filter`)
+
+// drawsPrice reports an element that is named after a price and shows it as a
+// picture: no digit in it is a text.
+func drawsPrice(n *html.Node, name string) bool {
+	if n.FirstChild == nil || priceSymbol.MatchString(name) || TextLen(n, 12) > 10 || strings.ContainsAny(Text(n), "0123456789") {
+		return false
+	}
+	pictures := 0
+	for c := range n.Descendants() {
+		switch c.DataAtom {
+		case atom.Svg, atom.Canvas:
+			pictures++
+		case atom.Img:
+			if attr(c, "alt") == "" && attr(c, "src") != "" {
+				pictures++
+			}
+		}
+	}
+	return pictures > 0 && pictures < 20
 }
 
 // doubtLists takes back prices that stand in the same kind of box again and
@@ -537,6 +613,27 @@ func PriceIn(n *html.Node) string {
 	return ""
 }
 
+// inPieces reports an element whose parts are a number and something short: an
+// amount and its currency, each in an element of its own.
+func inPieces(n *html.Node) bool {
+	parts, number := 0, false
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		if c.Type != html.TextNode && c.Type != html.ElementNode || TextLen(c, 0) == 0 {
+			continue
+		}
+		leaf := c
+		for leaf.Type == html.ElementNode && leaf.FirstChild != nil && leaf.FirstChild.NextSibling == nil {
+			leaf = leaf.FirstChild
+		}
+		if leaf.Type != html.TextNode || len(leaf.Data) > 24 {
+			return false
+		}
+		parts++
+		number = number || strings.ContainsAny(leaf.Data, "0123456789")
+	}
+	return number && parts == 2
+}
+
 // namedPrice looks for the element that is named after the price, where amount
 // and currency stand in elements of their own inside a larger box.
 func namedPrice(n *html.Node) string {
@@ -546,7 +643,7 @@ func namedPrice(n *html.Node) string {
 			continue
 		}
 		looked++
-		if name := strings.ToLower(classes(m)); !containsAny(name, priceWords) || TextLen(m, 60) > 40 {
+		if name := strings.ToLower(classes(m)); !containsAny(name, priceWords) && !inPieces(m) || TextLen(m, 60) > 40 {
 			continue
 		}
 		text := Text(m)

@@ -30,6 +30,7 @@ type Context struct {
 // extraction is one run of Extract.
 type extraction struct {
 	alone map[string]bool // short texts that are all an element has; nil not looked for
+	drawn string          // the first element that shows a price as a picture
 	doc   *Document
 	ctx   Context
 	rules *Rules

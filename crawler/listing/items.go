@@ -193,11 +193,35 @@ func (d *Document) productItem(v vocabulary, ctx Context) (main *item, several b
 	return nil, true
 }
 
+// loneOffer is the one offer of a page that has no product: classified
+// advertisements mark up the price without the thing.
+func (d *Document) loneOffer(v vocabulary) *item {
+	var offers []*item
+	for _, it := range d.itemsOf(v) {
+		for _, k := range it.kinds {
+			if localName(k) == "Offer" && !d.inDecoy(it.node) {
+				offers = append(offers, it)
+				break
+			}
+		}
+	}
+	if len(offers) != 1 {
+		return nil
+	}
+	if _, ok := offers[0].prop("price"); !ok {
+		return nil
+	}
+	return offers[0]
+}
+
 // addItems adds the candidates of microdata and RDFa.
 func (e *extraction) addItems() {
 	for _, v := range vocabularies {
-		it, _ := e.doc.productItem(v, e.ctx)
+		it, several := e.doc.productItem(v, e.ctx)
 		if it == nil {
+			if o := e.doc.loneOffer(v); o != nil && !several {
+				e.addItem(o, vocabulary{source: v.source, confidence: v.confidence - .1})
+			}
 			continue
 		}
 		e.addItem(it, v)

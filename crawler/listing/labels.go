@@ -15,12 +15,16 @@ var labels = map[string]FieldName{
 	"condition": Condition, "zustand": Condition, "état": Condition, "estado": Condition, "condición": Condition, "condizione": Condition, "condizioni": Condition, "商品の状態": Condition, "状態": Condition, "成色": Condition, "item condition": Condition, "состояние": Condition, "stan": Condition, "kondisi": Condition,
 	"model": Model, "modell": Model, "modelo": Model, "modèle": Model, "型号": Model, "型番": Model, "item model number": Model, "model number": Model, "style code": Model,
 	"ean": GTIN, "gtin": GTIN, "upc": GTIN, "isbn": GTIN, "isbn-13": GTIN, "janコード": GTIN, "ean/upc": GTIN,
-	"sold by": SellerName, "seller": SellerName, "verkauf durch": SellerName, "verkäufer": SellerName, "vendido por": SellerName, "vendu par": SellerName, "venduto da": SellerName, "vendedor": SellerName, "卖家": SellerName, "出品者": SellerName, "販売元": SellerName, "vendor": SellerName,
+	"sold by": SellerName, "seller": SellerName, "verkauf durch": SellerName, "verkäufer": SellerName, "vendido por": SellerName, "vendu par": SellerName, "venduto da": SellerName, "vendedor": SellerName, "卖家": SellerName, "出品者": SellerName, "販売元": SellerName, "vendor": SellerName, "satıcı": SellerName, "продавец": SellerName, "sprzedawca": SellerName, "verkoper": SellerName, "penjual": SellerName, "người bán": SellerName, "판매자": SellerName, "prodejce": SellerName,
 	"ships from": ShipsFrom, "shipping from": ShipsFrom, "dispatched from": ShipsFrom, "versand aus": ShipsFrom, "versandort": ShipsFrom, "enviado desde": ShipsFrom, "発送元の地域": ShipsFrom, "发货地": ShipsFrom, "ship from": ShipsFrom, "отправка из": ShipsFrom,
 	"item location": Location, "location": Location, "artikelstandort": Location, "standort": Location, "lieu où se trouve": Location, "ubicación": Location, "located in": Location,
 	"sku": ItemID, "item #": ItemID, "item no": ItemID, "item number": ItemID, "artikelnummer": ItemID, "art.-nr": ItemID, "商品番号": ItemID, "product code": ItemID, "référence": ItemID, "referencia": ItemID, "商品id": ItemID,
 	"min. order": MinimumOrder, "minimum order": MinimumOrder, "moq": MinimumOrder, "起批量": MinimumOrder,
 }
+
+// priceLabels are the words before a price in a table of an item's properties,
+// as classified advertisements print it. Whole labels only.
+var priceLabels = map[string]bool{"price": true, "asking price": true, "preis": true, "verkaufspreis": true, "prix": true, "precio": true, "prezzo": true, "preço": true, "preco": true, "prijs": true, "vraagprijs": true, "cena": true, "cijena": true, "цена": true, "ціна": true, "fiyat": true, "fiyatı": true, "قیمت": true, "قیمت پایه": true, "السعر": true, "מחיר": true, "价格": true, "價格": true, "価格": true, "가격": true, "harga": true, "giá": true, "giá bán": true, "ราคา": true, "pris": true, "hinta": true, "ár": true, "preț": true, "pret": true, "τιμή": true, "kaina": true}
 
 // nextLabel finds where the next "Label: value" begins in a run of them.
 var nextLabel = regexp.MustCompile(`\s\p{L}[\p{L} #.]{1,20}:\s`)
@@ -29,6 +33,8 @@ var nextLabel = regexp.MustCompile(`\s\p{L}[\p{L} #.]{1,20}:\s`)
 // pairs.
 func (e *extraction) addLabelled() {
 	count := 0
+	var prices []labelledPrice
+	defer func() { e.addLabelledPrice(prices) }()
 	for _, n := range e.doc.all.list {
 		if count > 200 {
 			break
@@ -53,6 +59,9 @@ func (e *extraction) addLabelled() {
 		label = strings.Trim(label, " :：.*\u200e\u200f")
 		f, ok := labels[label]
 		if !ok {
+			if priceLabels[label] && !e.doc.inDecoy(n) {
+				prices = append(prices, labelledPrice{n, label, labelledValue(onlyChild(n), text)})
+			}
 			continue
 		}
 		value := beforeLabel(n, labelledValue(n, text))
@@ -70,6 +79,70 @@ func (e *extraction) addLabelled() {
 		e.add(Candidate{Field: f, Raw: value, Source: "dom", Path: "label " + label, Confidence: conf})
 	}
 }
+
+// onlyChild goes up from an element that is all its parent has: a label in a
+// box of its own has its value in the next box.
+func onlyChild(n *html.Node) *html.Node {
+	for range 3 {
+		p := n.Parent
+		if p == nil || p.Type != html.ElementNode || nextShown(n.NextSibling) != nil || p.FirstChild != n && nextShown(p.FirstChild) != n {
+			break
+		}
+		n = p
+	}
+	return n
+}
+
+// nextShown gives the first of some siblings that is an element or a text.
+func nextShown(n *html.Node) *html.Node {
+	for ; n != nil; n = n.NextSibling {
+		if n.Type == html.ElementNode || n.Type == html.TextNode && strings.TrimSpace(n.Data) != "" {
+			return n
+		}
+	}
+	return nil
+}
+
+// labelledPrice is a label for a price and what stands after it.
+type labelledPrice struct {
+	node         *html.Node
+	label, value string
+}
+
+// addLabelledPrice takes the price that a table of properties prints, where it
+// is one: several amounts are those of a list.
+func (e *extraction) addLabelledPrice(found []labelledPrice) {
+	var one *Money
+	var at labelledPrice
+	for _, p := range found {
+		m, err := ParsePrice(p.value, Hint{Currencies: e.hints(""), Alone: true})
+		if err != nil || m.Symbol == "" || m.Amount.IsZero() || m.High != nil || hidden(p.node) || inFilter(p.node) {
+			continue
+		}
+		if one != nil && !one.Amount.Equal(m.Amount) {
+			return
+		}
+		if one == nil {
+			one, at = &m, p
+		}
+	}
+	if one != nil {
+		e.add(Candidate{Field: Price, Raw: at.value, Value: one.Amount.String(), Amount: &one.Amount, High: one.High, Currency: one.Currency, Source: "dom", Path: "label " + at.label, Confidence: .5})
+	}
+}
+
+// inFilter reports an element of the part of a list that narrows it: its price
+// is the least or the most that one asks for.
+func inFilter(n *html.Node) bool {
+	for p, i := n, 0; p != nil && i < 10; p, i = p.Parent, i+1 {
+		if p.DataAtom == atom.Form || p.DataAtom == atom.Aside || containsAny(strings.ToLower(classes(p)), filterWords) {
+			return true
+		}
+	}
+	return false
+}
+
+var filterWords = []string{"filter", "facet", "refine", "range", "slider", "sidebar"}
 
 // labelNode is a text that begins with a label of its own.
 var labelNode = regexp.MustCompile(`^\p{L}[\p{L} #.]{1,20}:(?:\s|$)`)

@@ -1,6 +1,8 @@
 package listing
 
 import (
+	"encoding/base64"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -61,6 +63,52 @@ func (l *literal) quoted() (*Tree, error) {
 	}
 	l.pos = min(i+1, len(l.src))
 	return t, nil
+}
+
+// parsed gives the text that JSON.parse is called with, where that is written
+// out: as it is, percent-encoded or in base64.
+func (l *literal) parsed() (text string, ok bool) {
+	rest := l.src[l.pos+len(jsonParse):]
+	decode := func(s string) (string, error) { return s, nil }
+	switch {
+	case strings.HasPrefix(rest, "decodeURIComponent("):
+		rest, decode = rest[len("decodeURIComponent("):], url.PathUnescape
+	case strings.HasPrefix(rest, "unescape("):
+		rest, decode = rest[len("unescape("):], url.PathUnescape
+	case strings.HasPrefix(rest, "atob("):
+		rest, decode = rest[len("atob("):], func(s string) (string, error) {
+			b, err := base64.StdEncoding.DecodeString(s)
+			return string(b), err
+		}
+	}
+	if rest == "" || rest[0] != '"' && rest[0] != '\'' && rest[0] != '`' {
+		return "", false
+	}
+	l.pos = len(l.src) - len(rest)
+	t, err := l.quoted()
+	if err != nil {
+		return "", false
+	}
+	for l.space(); strings.HasPrefix(l.src[l.pos:], ")"); l.space() {
+		l.pos++
+	}
+	text, err = decode(t.text)
+	return text, err == nil
+}
+
+// within reads a text that is JSON itself: programs put what a server gave them
+// into their state as they got it. Anything less than sound JSON stays a text.
+func (l *literal) within(t *Tree) *Tree {
+	s := t.text
+	if l.asText || l.inside >= 3 || len(s) < 40 || s[0] != '{' && s[0] != '[' || s[0] == '{' && s[len(s)-1] != '}' || s[0] == '[' && s[len(s)-1] != ']' || !strings.Contains(s, `":`) {
+		return t
+	}
+	sub := &literal{src: s, nodes: l.nodes, inside: l.inside + 1}
+	v, err := sub.value(0)
+	if err != nil || len(sub.repairs) > 0 || sub.pos != len(s) || len(v.kids) == 0 {
+		return t
+	}
+	return v
 }
 
 // endsString reports whether what follows position i may follow a string.

@@ -34,7 +34,7 @@ func plainDigits(s string) string {
 		case unicode.Is(unicode.Cf, r) || r == utf8.RuneError || r < ' ':
 		case r == '．':
 			b.WriteByte('.')
-		case r == '，', r == '、':
+		case r == '，', r == '、', r == '،':
 			b.WriteByte(',')
 		case r == '⁄':
 			b.WriteByte('/')

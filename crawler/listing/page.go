@@ -27,6 +27,11 @@ func (d *Document) Products(ctx Context) (one, many bool) {
 			return true, false
 		}
 		many = many || several
+		if o := d.loneOffer(v); o != nil && !several {
+			if name, ok := o.prop("name"); ok && d.isTitle(name.value) {
+				return true, false
+			}
+		}
 	}
 	kind := strings.ToLower(d.Meta("og:type"))
 	if strings.Contains(kind, "product") && !strings.Contains(kind, "group") {
@@ -49,7 +54,8 @@ func (d *Document) SpansMany(ctx Context) bool {
 			return false
 		}
 		for _, o := range p.get("offers").items() {
-			if hasType(o, "AggregateOffer") && manyOffers(o.get("offerCount").scalar(), o.get("lowPrice").scalar(), o.get("highPrice").scalar()) {
+			count, low, high := o.get("offerCount").scalar(), o.get("lowPrice").scalar(), o.get("highPrice").scalar()
+			if hasType(o, "AggregateOffer") && (manyOffers(count, low, high) || !d.isTitle(p.get("name").scalar()) && spread(count, low, high)) {
 				return true
 			}
 		}
@@ -76,6 +82,13 @@ func (d *Document) SpansMany(ctx Context) bool {
 func manyOffers(count, low, high string) bool {
 	n, err := strconv.Atoi(strings.TrimSpace(count))
 	return err == nil && n >= 5 && low != "" && high != "" && low != high
+}
+
+// spread reports a range of prices of which nobody says how many there are:
+// where the name of what is sold so is not what the page is called, it is the
+// name of a category.
+func spread(count, low, high string) bool {
+	return count == "" && low != "" && high != "" && low != high
 }
 
 // offerPages gives the different addresses of a product's offers.

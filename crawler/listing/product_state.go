@@ -25,6 +25,7 @@ var (
 // state is full of other products.
 func (e *extraction) addState() {
 	best, bestScore, bestName := (*Tree)(nil), 0, ""
+	refs := references{doc: e.doc}
 	seen := 0
 	for _, s := range e.doc.allStates() {
 		s.tree.walk(func(o *Tree, _ int) bool {
@@ -35,11 +36,11 @@ func (e *extraction) addState() {
 			}
 			score := 1
 			for _, group := range [][]string{statePrice, stateCurrency, stateBrand, stateSeller, stateSellerIn, stateAbout, stateCond, {"images", "photos", "image"}} {
-				if o.first(group...) != nil {
+				if refs.first(o, group...) != nil {
 					score++
 				}
 			}
-			if o.first(statePrice...) != nil {
+			if refs.first(o, statePrice...) != nil {
 				score += 2
 			}
 			if score > bestScore {
@@ -49,7 +50,7 @@ func (e *extraction) addState() {
 		})
 	}
 	if best != nil && bestScore >= 3 {
-		e.addStateProduct(best, bestName)
+		e.addStateProduct(refs.resolved(best), bestName)
 	}
 }
 

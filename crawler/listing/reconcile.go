@@ -13,6 +13,8 @@ var several = map[FieldName]bool{Image: true, Contact: true, Variant: true}
 func (e *extraction) reconcile() *Listing {
 	l := &Listing{Site: e.ctx.Site, URL: e.doc.URL.String(), Canonical: e.ctx.Canonical, ItemID: e.ctx.ItemID, Language: e.doc.Language(), Country: e.ctx.Country, Fields: map[FieldName]Choice{}}
 	e.weighPrices()
+	e.weighTitles()
+	e.weighSellers()
 	byField := map[FieldName][]Candidate{}
 	for _, c := range e.cands {
 		byField[c.Field] = append(byField[c.Field], c)
@@ -31,6 +33,9 @@ func (e *extraction) reconcile() *Listing {
 	e.settleStrike(l)
 	if l.ItemID == "" {
 		l.ItemID = l.Text(ItemID)
+	}
+	if e.drawn != "" && !l.Has(Price) {
+		e.doc.problem("the price is not readable: %s shows it as a picture", e.drawn)
 	}
 	l.Candidates = e.sorted()
 	l.Problems = append(l.Problems, e.doc.Problems...)

@@ -35,6 +35,7 @@ func (d *Document) allStates() []state {
 		d.addState(s.id, s.text)
 	}
 	d.flightState()
+	d.streamState()
 	return d.states
 }
 
@@ -42,7 +43,7 @@ func (d *Document) addState(name, text string) {
 	if text == "" || len(d.states) >= maxStates {
 		return
 	}
-	t, _, err := parseJSON(text, &d.nodes)
+	t, _, err := parseData(text, &d.nodes, name == "__NUXT_DATA__")
 	if t == nil || len(t.kids) == 0 {
 		if err != nil && len(text) > 100 && strings.HasPrefix(text, "{") {
 			d.problem("embedded data %q could not be read: %v", name, err)
@@ -60,6 +61,9 @@ func (d *Document) scriptStates(text string) {
 	if len(text) < 20 {
 		return
 	}
+	if strings.Contains(text, enqueue) {
+		d.addEnqueued(text)
+	}
 	for at := 0; at < len(text) && len(d.states) < maxStates && d.nodes > 0; {
 		a, ok := nextAssignment(text, at)
 		if !ok {
@@ -69,7 +73,7 @@ func (d *Document) scriptStates(text string) {
 			at = a.value + 1
 			continue
 		}
-		l := &literal{src: text, pos: a.value, nodes: &d.nodes}
+		l := &literal{src: text, pos: a.value, nodes: &d.nodes, asText: strings.HasSuffix(a.name, "__next_f.push")}
 		t, err := l.value(0)
 		at = max(l.pos, a.value+1)
 		if t == nil || err != nil && len(t.kids) == 0 || !t.worthKeeping() {

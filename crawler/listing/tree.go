@@ -45,6 +45,8 @@ type literal struct {
 	pos     int
 	nodes   *int     // budget left
 	loose   bool     // a quote that ends nothing is part of its string
+	asText  bool     // JSON in a text stays a text: it is a piece of something
+	inside  int      // how many texts within texts this one is
 	repairs []string // what was not JSON
 }
 
@@ -62,7 +64,12 @@ func (l *literal) repair(what string) {
 // parseJSON reads a whole text as one value. A text that is not JSON is read
 // as far as it can be, and repairs says what was wrong with it.
 func parseJSON(src string, nodes *int) (t *Tree, repairs []string, err error) {
-	l := &literal{src: src, nodes: nodes}
+	return parseData(src, nodes, false)
+}
+
+// parseData is parseJSON; asText keeps JSON in texts as texts.
+func parseData(src string, nodes *int, asText bool) (t *Tree, repairs []string, err error) {
+	l := &literal{src: src, nodes: nodes, asText: asText}
 	t, err = l.value(0)
 	l.space()
 	if err == nil && l.pos < len(l.src) && strings.Trim(l.src[l.pos:], ";, \t\r\n") != "" {
@@ -74,7 +81,7 @@ func parseJSON(src string, nodes *int) (t *Tree, repairs []string, err error) {
 	if err == nil && !l.broken() {
 		return t, l.repairs, nil
 	}
-	loose := &literal{src: src, nodes: nodes, loose: true}
+	loose := &literal{src: src, nodes: nodes, loose: true, asText: asText}
 	if t2, err2 := loose.value(0); err2 == nil && t2.size() >= t.size() {
 		if len(loose.repairs) == 0 {
 			loose.repair("text after the value")
@@ -169,7 +176,11 @@ func (l *literal) value(depth int) (*Tree, error) {
 	case c == '[':
 		return l.array(depth)
 	case c == '"' || c == '\'' || c == '`':
-		return l.quoted()
+		t, err := l.quoted()
+		if err != nil {
+			return nil, err
+		}
+		return l.within(t), nil
 	case c >= '0' && c <= '9' || c == '-' || c == '.' || c == '+':
 		return l.number()
 	default:
@@ -393,21 +404,14 @@ func (l *literal) word(depth int) (*Tree, error) {
 			return t, nil
 		}
 	}
-	if inner, ok := strings.CutPrefix(rest, "JSON.parse("); ok && inner != "" && (inner[0] == '"' || inner[0] == '\'' || inner[0] == '`') {
-		l.pos += len("JSON.parse(")
-		s, err := l.quoted()
-		if err != nil {
-			return nil, err
+	if strings.HasPrefix(rest, jsonParse) {
+		if text, ok := l.parsed(); ok {
+			sub := &literal{src: text, nodes: l.nodes}
+			if v, err := sub.value(depth + 1); err == nil {
+				return v, nil
+			}
+			return t, nil
 		}
-		l.space()
-		if strings.HasPrefix(l.src[l.pos:], ")") {
-			l.pos++
-		}
-		sub := &literal{src: s.text, nodes: l.nodes}
-		if v, err := sub.value(depth + 1); err == nil {
-			return v, nil
-		}
-		return t, nil
 	}
 	start := l.pos
 	l.skipExpression()

@@ -5,9 +5,80 @@ import (
 	"strings"
 
 	"github.com/shopspring/decimal"
+	"golang.org/x/net/html"
 )
 
 var fifty = decimal.NewFromInt(50)
+
+// weighTitles prefers the heading to data that has its beginning only: what is
+// shown is the name with the variant, data often has the name alone.
+func (e *extraction) weighTitles() {
+	var heading *Candidate
+	best := Candidate{}
+	for i := range e.cands {
+		c := &e.cands[i]
+		switch {
+		case c.Field != Title:
+		case c.Path == "h1" && c.Source == "dom":
+			if heading == nil {
+				heading = c
+			}
+		case (c.Source == "jsonld" || c.Source == "microdata" || c.Source == "state") && c.Confidence > best.Confidence:
+			best = *c
+		}
+	}
+	if heading == nil || best.Value == "" || heading.Confidence < .55 || heading.Confidence >= best.Confidence {
+		return
+	}
+	name, shown := sameText(best.Value), sameText(heading.Value)
+	more, ok := strings.CutPrefix(shown, name)
+	if !ok || more == "" || len(name) < 12 || len(more) > 60 || !e.endsHeading(heading.Value, more) {
+		return
+	}
+	if _, err := ParsePrice(more, Hint{}); err == nil && len(scanCurrencies(more)) > 0 {
+		return
+	}
+	heading.Confidence = best.Confidence + .01
+}
+
+// weighSellers doubts data that names the brand as the seller where the page
+// names another: shops fill the field with what they have.
+func (e *extraction) weighSellers() {
+	brands := map[string]bool{}
+	labelled := map[string]bool{}
+	for _, c := range e.cands {
+		switch {
+		case c.Field == Brand:
+			brands[sameText(c.Value)] = true
+		case c.Field == SellerName && c.Source == "dom":
+			labelled[sameText(c.Value)] = true
+		}
+	}
+	for i := range e.cands {
+		c := &e.cands[i]
+		if v := sameText(c.Value); c.Field == SellerName && c.Source == "jsonld" && len(labelled) == 1 && brands[v] && !labelled[v] {
+			c.Confidence -= .4
+		}
+	}
+}
+
+// endsHeading reports that what a heading has more is part of its last text:
+// in an element of its own it may be a badge, a rating or a button.
+func (e *extraction) endsHeading(text, more string) bool {
+	for _, h := range e.doc.headings[:min(len(e.doc.headings), 5)] {
+		if headingText(h) != text {
+			continue
+		}
+		last := ""
+		for n := range h.Descendants() {
+			if n.Type == html.TextNode && strings.TrimSpace(n.Data) != "" {
+				last = sameText(n.Data)
+			}
+		}
+		return len(last) > len(strings.TrimSpace(more)) && strings.HasSuffix(last, strings.TrimSpace(more))
+	}
+	return false
+}
 
 // weighPrices compares every structured price with what the page shows. A
 // price that no reader can see is often in another currency, the list price,
@@ -21,11 +92,14 @@ func (e *extraction) weighPrices() {
 		switch c.Source {
 		case "jsonld", "microdata", "rdfa", "state", "opengraph":
 			e.regroup(c)
-			if e.crossedOut(*c) || e.beforeSale(*c) || e.beforeStateSale(*c) {
+			switch {
+			case c.Amount.IsZero() && c.High == nil && !e.shown(*c):
+				c.Confidence -= .5 // what has no price at the moment has 0 in its data
+			case e.crossedOut(*c) || e.beforeSale(*c) || e.beforeStateSale(*c):
 				c.Confidence -= .3
-			} else if e.shown(*c) {
+			case e.shown(*c):
 				c.Confidence += .08
-			} else if len(e.shownAmounts()) > 0 {
+			case len(e.shownAmounts()) > 0:
 				c.Confidence -= .2
 			}
 		}

@@ -77,7 +77,83 @@ func (p *page) shelf() []*html.Node {
 		}
 	}
 	p.boxes = append([]*html.Node{}, groups[best]...)
+	if distinct(p.boxes) >= minCards {
+		p.boxes = p.withoutPrice(p.boxes)
+	}
 	return p.boxes
+}
+
+// withoutPrice adds the results that have no price, or stand in another section
+// of the site: links of the same form in boxes of the same kind.
+func (p *page) withoutPrice(found []*html.Node) []*html.Node {
+	kinds := map[string]map[string]bool{} // of boxes -> the links in them
+	tails := map[string]bool{}
+	in := map[*html.Node]bool{}
+	for _, a := range found {
+		in[a] = true
+		href := listing.Attr(a, "href")
+		if u, err := url.Parse(p.doc.Absolute(href)); err == nil {
+			tails[tailOf(u)] = true
+		}
+		if n := p.boxOf(a); n != nil {
+			kind := boxKind(n)
+			if kinds[kind] == nil {
+				kinds[kind] = map[string]bool{}
+			}
+			kinds[kind][href] = true
+		}
+	}
+	var out []*html.Node
+	for _, a := range p.doc.Anchors() {
+		if in[a] || p.sameBox(a, kinds, tails) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// sameBox reports a link of one of the forms, in a box of one of the kinds that
+// several results have.
+func (p *page) sameBox(a *html.Node, kinds map[string]map[string]bool, tails map[string]bool) bool {
+	abs := p.doc.Absolute(listing.Attr(a, "href"))
+	u, err := url.Parse(abs)
+	if abs == "" || err != nil || len(u.Path) < 4 || !tails[tailOf(u)] || noPage.MatchString(abs) {
+		return false
+	}
+	for n, up := a, 0; n != nil && up < 5; n, up = n.Parent, up+1 {
+		if len(kinds[boxKind(n)]) >= minCards {
+			return !p.doc.InDecoy(a) && p.set.For(abs).Lane == p.match.Lane
+		}
+	}
+	return false
+}
+
+// boxKind names a box by its classes and those of what holds it.
+func boxKind(n *html.Node) string {
+	kind := n.Data + "." + listing.Attr(n, "class")
+	if n.Parent != nil {
+		kind += " in " + n.Parent.Data + "." + listing.Attr(n.Parent, "class")
+	}
+	return kind
+}
+
+// boxOf gives the box around a link that its price was found in.
+func (p *page) boxOf(a *html.Node) *html.Node {
+	for n, up := a, 0; n != nil && up < 5; n, up = n.Parent, up+1 {
+		if b := p.around[n]; b.price != "" {
+			return n
+		}
+	}
+	return nil
+}
+
+// tailOf is an address's form without the section it stands in.
+func tailOf(u *url.URL) string {
+	shape := shapeOf(u)
+	if i := strings.IndexAny(shape, " /"); i > 0 {
+		shape = shape[i:]
+	}
+	return shape
 }
 
 func distinct(list []*html.Node) int {
@@ -127,8 +203,8 @@ func (p *page) boxPrice(a *html.Node) string {
 	for n, up := a, 0; n != nil && up < 5; n, up = n.Parent, up+1 {
 		b, known := p.around[n]
 		if !known {
-			size := listing.TextLen(n, 1300)
-			b.crowded = size > 1200 || size > 400 && linksIn(n) > 4
+			size := listing.TextLen(n, 4100)
+			b.crowded = size > 400 && linksIn(n) > 4 || size > 1200 && (size > 4000 || linksIn(n) > 3)
 			if !b.crowded {
 				b.price = listing.PriceIn(n)
 			}

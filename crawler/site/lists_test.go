@@ -12,11 +12,20 @@ import (
 // nor the site's file says so.
 func TestUnknownLists(t *testing.T) {
 	const u = "https://shop.example/telephones/tout.html"
-	boxes, slugs, split := "", "", ""
+	boxes, slugs, split, ads, flats, pieces := "", "", "", "", "", ""
 	for i := range 14 {
 		boxes += fmt.Sprintf(`<li><a href="/smartphone-%c-%d.html">Phone %d</a><b>%d,000 TND</b></li>`, 'a'+i, i, i, 300+i)
 		slugs += fmt.Sprintf(`<li><a href="/very-good-phone-of-%c/p">Phone %d</a><p>%s</p><b class=price><em>S/</em><span>%d</span></b></li>`, 'a'+i, i, strings.Repeat("good ", 30), 300+i)
 		split += fmt.Sprintf(`<div class=card><a href="/flat/%d00000/">Flat %d</a><p>%s</p><span class="item-price">%d<span>€/mes</span></span></div>`, i+1, i, strings.Repeat("bright rooms ", 30), 900+i)
+	}
+	for i := range 14 {
+		price := fmt.Sprintf("<b>€ %d</b>", 10+i)
+		if i%3 == 2 {
+			price = ""
+		}
+		ads += fmt.Sprintf(`<p class="ad"><a href="/%s/ad-%d.html">A thing %d</a> %s</p>`, []string{"north", "south"}[i%2], 5000100+i, i, price)
+		flats += fmt.Sprintf(`<div class="card"><a href="/flat/%d"><h3>Flat %d</h3></a><div class="price">USD %d.000</div><p>%s</p></div>`, 5000100+i, i, 100+i, strings.Repeat("bright rooms near the park ", 60))
+		pieces += fmt.Sprintf(`<div class="x1"><a href="/flat/%d">Flat %d</a><p>%s</p><p class="x2"><span>1 550 %03d</span> <span>DH</span></p></div>`, 5000100+i, i, strings.Repeat("bright rooms ", 12), i)
 	}
 	offers := ""
 	for i := range 6 {
@@ -32,6 +41,10 @@ func TestUnknownLists(t *testing.T) {
 		{"amount and currency apart, in long boxes", `<h1>Flats</h1>` + split, 14},
 		{"a category written as one product", `<h1>Ads</h1><script type="application/ld+json">{"@type":"Product","name":"Ads","offers":{"@type":"AggregateOffer","lowPrice":10,"priceCurrency":"EUR","offers":[` + strings.TrimSuffix(offers, ",") + `]}}</script>`, 6},
 		{"a search written as one product with a range", `<h1>Phones</h1><script type="application/ld+json">{"@type":"Product","name":"Phones","offers":{"@type":"AggregateOffer","offerCount":32,"lowPrice":19,"highPrice":9900,"priceCurrency":"TND"}}</script><ul>` + boxes + `</ul>`, 14},
+		{"some without a price, in two sections", `<h1>Ads</h1>` + ads, 14},
+		{"long boxes, the price first", `<h1>Flats</h1>` + flats, 14},
+		{"amount and currency in elements without names", `<h1>Flats</h1>` + pieces, 14},
+		{"a range of which nobody says how many", `<h1>Flats in town</h1><script type="application/ld+json">{"@type":"Vehicle","name":"Cars","offers":{"@type":"AggregateOffer","lowPrice":516,"highPrice":39950,"priceCurrency":"EUR"}}</script>` + flats, 14},
 		{"the same in microdata", `<div itemscope itemtype="http://schema.org/Product"><h1 itemprop="name">Phones</h1><div itemprop="offers" itemscope itemtype="http://schema.org/AggregateOffer"><meta itemprop="offerCount" content="1650"><meta itemprop="lowPrice" content="300"><meta itemprop="highPrice" content="400"></div></div><ul>` + boxes + `</ul>`, 14},
 		{"the shop software says so", `<body class="archive tax-product_cat woocommerce"><h1>Telephones</h1><ul>` + boxes + `</ul>`, 14},
 	} {

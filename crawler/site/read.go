@@ -117,7 +117,25 @@ func (p *page) decideKind() {
 func (p *page) looksLikeItem() bool {
 	price, ok := p.item.Fields[listing.Price]
 	title, titled := p.item.Fields[listing.Title]
-	return ok && titled && price.Confidence >= .55 && title.Path == "h1" && title.Confidence >= .55
+	if !ok || !titled || title.Confidence < .55 {
+		return false
+	}
+	if title.Path == "h1" && price.Confidence >= .55 {
+		return true
+	}
+	// Where the address has an item's number, one amount is enough, wherever
+	// it stands.
+	return p.match.ItemID != "" && price.Confidence >= .4 && (title.Path == "h1" || title.Path == "og:title") && p.oneAmount(price)
+}
+
+// oneAmount reports that every price that the page shows is the same.
+func (p *page) oneAmount(price listing.Choice) bool {
+	for _, c := range p.item.Candidates {
+		if c.Field == listing.Price && c.Amount != nil && !c.Amount.Equal(*price.Amount) {
+			return false
+		}
+	}
+	return price.Amount != nil
 }
 
 // looksLikeList reports a page of an unknown shop that lists things: its data
