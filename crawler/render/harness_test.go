@@ -224,7 +224,7 @@ func (w *world) requests() []string {
 func (w *world) ask(url string) Request {
 	ids := capture.NewIDSource(time.Now, rand.Reader)
 	return Request{
-		URL: url, ProxyAddr: w.addr, NewID: ids.New, Deadline: 30 * time.Second, Width: 800, Height: 600,
+		URL: url, ProxyAddr: w.addr, NewID: ids.New, Deadline: 2 * time.Minute, Width: 800, Height: 600,
 		Peer: func(host string, port uint16) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.7:8080") },
 	}
 }

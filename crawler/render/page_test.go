@@ -96,7 +96,7 @@ func TestEndlessBodiesAreCutAndSaidToBe(t *testing.T) {
 	}
 
 	q = w.ask("http://shop.test/page")
-	q.Deadline = 3 * time.Second
+	q.Deadline = 6 * time.Second
 	res = r.Render(context.Background(), q)
 	if res.Outcome != capture.Timeout || !strings.Contains(string(res.DOM), "more") {
 		t.Errorf("endless page: outcome %q, settled %q, dom %.100s", res.Outcome, res.Settled, res.DOM)
@@ -106,7 +106,7 @@ func TestEndlessBodiesAreCutAndSaidToBe(t *testing.T) {
 	}
 
 	q = w.ask("http://shop.test/image")
-	q.Deadline = 3 * time.Second
+	q.Deadline = 6 * time.Second
 	res = r.Render(context.Background(), q)
 	if e := find(t, res, "http://shop.test/slow.png"); res.Outcome != capture.Timeout || e.Truncated != capture.ByTime || !strings.HasPrefix(body(t, e), onePixel) {
 		t.Errorf("slow image: outcome %q truncated %q", res.Outcome, e.Truncated)
