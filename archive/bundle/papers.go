@@ -68,7 +68,6 @@ func (v *view) Local(t time.Time) string {
 	return " (" + t.In(zone).Format("2006-01-02 15:04:05 -0700") + ", " + name + ")"
 }
 
-
 // Stamped lists the stamps over a capture: of a redaction those over its
 // original, for they say when the page was seen.
 func (v *view) Stamped() []stamped {

@@ -2,6 +2,8 @@ package bundle
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -306,6 +308,69 @@ func TestARedactionThatLiesIsFound(t *testing.T) {
 		b, _ := w.write(in)
 		if r := verifyBytes(t, b, w.trust()); r.Layer(LayerManifest) != Fail {
 			t.Errorf("%s: %s, %+v", what, r.Status(), r.Failed())
+		}
+	}
+}
+
+// A copy that shows other things than the original, where nothing should differ
+// but what is withheld, is found when the original is at hand.
+func TestACopyThatShowsOtherThingsIsFoundByItsOriginal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := w.redactedInput(1, false) // its viewport is another picture
+	b, _ := w.write(in)
+	m, err := manifest.Parse(in.Captures[0].Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	doc := w.read(vault.ManifestKey(m.Redaction.Capture))
+	o, err := manifest.Parse(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{fileManifest: doc}
+	for _, a := range o.Artifacts {
+		files[a.Key[strings.LastIndexByte(a.Key, '/')+1:]] = w.read(a.Key)
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at, err := OpenOriginals(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.Close()
+	r, err := VerifyAgainst(t.Context(), bytes.NewReader(b), int64(len(b)), w.trust(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(r.Lines(true), "\n")
+	for _, s := range []string{
+		"FAIL        the original's viewport: the pixel at 1,0 is neither as captured nor black", "PASS        the original's warc: every record is in the copy as it was, but for the 2 that are listed",
+		"PASS        the original's dom: it is what was captured, and all of it is withheld", "PASS        the original's html: the copy has it, the same to the bit",
+		"PASS        the original's manifest.json: by the original at hand", "PASS        the original's fullpage 2: the copy has it",
+	} {
+		if !strings.Contains(text, s) {
+			t.Errorf("it does not say %q\n%s", s, text)
+		}
+	}
+}
+
+func TestOnlyWithheld(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		old, now string
+		want     bool
+	}{
+		{"a b c", "a b c", true}, {"a b c", "a [withheld] c", true}, {"a b c", "[withheld]", true}, {"a b c", "[withheld] c", true}, {"a b c", "a [withheld]", true},
+		{"a b c d", "a [withheld] c [withheld]", true}, {"a b c", "a [withheld] d", false}, {"a b c", "x [withheld] c", false}, {"a b c", "a b", false},
+		{"a b c", "c [withheld] a", false}, {"ab", "a[withheld]b", true}, {"aba", "a[withheld]ba", true}, {"aa", "aa[withheld]a", false}, {"", "", true}, {"", "x", false},
+	} {
+		if got := onlyWithheld(c.old, c.now); got != c.want {
+			t.Errorf("%q of %q: %v", c.now, c.old, got)
 		}
 	}
 }

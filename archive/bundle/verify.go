@@ -34,7 +34,8 @@ type verification struct {
 	prints []capture.Fingerprint
 	files  map[capture.ID][]int // members of each capture
 	// renewed are the renewals that hold.
-	renewed []renewed
+	renewed   []renewed
+	originals []*Originals
 	// sealOnly: the artifacts were compared already, and are not at hand.
 	sealOnly bool
 }
@@ -43,7 +44,13 @@ type verification struct {
 // trust that cannot be used, or a context that ended; everything else, a
 // container that is none included, is in the report.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Report, error) {
-	v := &verification{Report: &Report{}, trust: trust, files: map[capture.ID][]int{}}
+	return VerifyAgainst(ctx, r, size, trust)
+}
+
+// VerifyAgainst is Verify, and holds each redaction in the package against its
+// original, which is looked for in what is given.
+func VerifyAgainst(ctx context.Context, r io.ReaderAt, size int64, trust Trust, originals ...*Originals) (*Report, error) {
+	v := &verification{Report: &Report{}, trust: trust, files: map[capture.ID][]int{}, originals: originals}
 	var err error
 	if v.known, err = trust.verifiers(); err != nil {
 		return nil, err
@@ -296,6 +303,9 @@ func (v *verification) capture(ctx context.Context, id capture.ID) {
 		v.add(LayerWACZ, Pass, id, "", "")
 	case good:
 		v.artifacts(ctx, m)
+		if m.Redaction != nil && len(v.originals) > 0 {
+			v.against(ctx, m)
+		}
 	default:
 		v.add(LayerArtifacts, NotChecked, id, "", "the manifest that they would be compared with is not good")
 		v.add(LayerWACZ, NotChecked, id, waczName(id), "the manifest that it would be compared with is not good")

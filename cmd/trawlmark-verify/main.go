@@ -30,7 +30,7 @@ const (
 
 const help = `trawlmark-verify checks packages of evidence made by Trawlmark.
 
-  trawlmark-verify [--trust FILE] [--json] [--all] PACKAGE...
+  trawlmark-verify [--trust FILE] [--original PATH] [--json] [--all] PACKAGE...
 
 It needs no network, and asks nobody. For each package it tells, layer by layer:
 
@@ -52,6 +52,10 @@ are no judgement. What is there is checked as ever.
                {"log_keys": ["..."], "tsa_roots": ["-----BEGIN CERTIFICATE-----..."]}
                The operator of the log prints it by "trawlmark evidence trust". Get it, or compare it, by
                another way than the package: whoever could forge one could forge the other.
+--original PATH  where the originals of redactions are: a package of them, a folder that one was unpacked into,
+               or what "trawlmark evidence get" wrote; may be given several times. Each redaction is held against
+               its original: what is not withheld is the same to the bit, record by record, and what is withheld
+               is what the log has. A picture may differ in black pixels only, a text where [withheld] stands.
 --all          list every check, not just those that did not pass
 --json         one JSON document: for programs
 
@@ -83,6 +87,19 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	trustFile := f.String("trust", "", "")
 	asJSON := f.Bool("json", false, "")
 	all := f.Bool("all", false, "")
+	var originals []*bundle.Originals
+	defer func() {
+		for _, o := range originals {
+			_ = o.Close() // it was read only
+		}
+	}()
+	f.Func("original", "", func(name string) error {
+		o, err := bundle.OpenOriginals(name)
+		if err == nil {
+			originals = append(originals, o)
+		}
+		return err
+	})
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(out, help)
@@ -105,7 +122,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	var results []result
 	for _, name := range f.Args() {
-		results = append(results, verify(ctx, name, trust))
+		results = append(results, verify(ctx, name, trust, originals))
 	}
 	if *asJSON {
 		e := json.NewEncoder(out)
@@ -141,7 +158,7 @@ func readTrust(name string) (bundle.Trust, error) {
 	return t, nil
 }
 
-func verify(ctx context.Context, name string, trust bundle.Trust) result {
+func verify(ctx context.Context, name string, trust bundle.Trust, originals []*bundle.Originals) result {
 	r := result{File: name, Status: bundle.NotChecked}
 	file, err := os.Open(name)
 	if err != nil {
@@ -154,7 +171,7 @@ func verify(ctx context.Context, name string, trust bundle.Trust) result {
 		err = &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no file; name the package itself, not what was unpacked from it")}
 	}
 	if err == nil {
-		r.Report, err = bundle.Verify(ctx, file, fi.Size(), trust)
+		r.Report, err = bundle.VerifyAgainst(ctx, file, fi.Size(), trust, originals...)
 	}
 	if err != nil {
 		r.Error = err.Error()

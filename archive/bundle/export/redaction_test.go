@@ -10,6 +10,8 @@ import (
 	"image/png"
 	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +139,92 @@ func TestTheRefusalNamesTheCapturesAndTheCommand(t *testing.T) {
 		if got := u[:n].Error(); !strings.Contains(got, want) || !errors.Is(u[:n], export.ErrNoRedaction) {
 			t.Errorf("%d: %s", n, got)
 		}
+	}
+}
+
+// An expert who has both holds a redaction against its original, to the pixel.
+func TestARedactionIsHeldAgainstItsOriginal(t *testing.T) {
+	w := newWorld(t)
+	id, other := w.secret(t), w.secret(t)
+	r, err := w.archive.Redact(t.Context(), archive.Redaction{
+		Capture: id, Reason: "a third party", Boxes: []archive.Box{{X: 5, Y: 5, W: 20, H: 20}}, Remove: []archive.Removal{{Kind: "text", What: "Zoë Quill", Why: "a reviewer"}},
+	}, "person:ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.archive.StoreRedaction(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		name = filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, b, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	copied, _ := w.export(t, export.Request{Captures: []capture.ID{r.ID}, By: "person:ann"})
+	whole, _ := w.export(t, export.Request{Captures: []capture.ID{id}, By: "person:ann"})
+	another, _ := w.export(t, export.Request{Captures: []capture.ID{other}, By: "person:ann"})
+	z, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File {
+		in, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(in)
+		if err = errors.Join(err, in.Close()); err != nil {
+			t.Fatal(err)
+		}
+		write("unpacked/"+f.Name, b)
+		if strings.HasSuffix(f.Name, "/dom.html") {
+			b[len(b)/2] ^= 1
+		}
+		write("damaged/"+f.Name, b)
+		if name, ok := strings.CutPrefix(f.Name, "native/"+id.String()+"/"); ok { // as `evidence get` writes it
+			write("got/"+id.String()+"/"+name, b)
+		}
+		if f.Name == "seal/"+id.String()+"/manifest.json" {
+			write("got/"+id.String()+"/manifest.json", b)
+		}
+	}
+	for name, c := range map[string]struct {
+		path   string
+		status bundle.Status
+		says   []string
+	}{
+		"a package": {write("whole.zip", whole), bundle.Pass, []string{
+			"by the original at hand, the redaction is it but for", "every record is in the copy as it was, but for the ", "replaced: 400 of 2500 pixels are black, all others are as captured",
+			"replaced: nothing was added or changed, and text was taken out in 1 place(s)",
+		}},
+		"a folder":        {filepath.Join(dir, "unpacked"), bundle.Pass, []string{"every record is in the copy as it was"}},
+		"taken out":       {filepath.Join(dir, "got"), bundle.Pass, []string{"every record is in the copy as it was"}},
+		"a damaged one":   {filepath.Join(dir, "damaged"), bundle.Fail, []string{"the file at hand has not the bytes that the original's manifest names"}},
+		"another capture": {write("another.zip", another), bundle.NotChecked, []string{"is not in what was named as original"}},
+	} {
+		o, err := bundle.OpenOriginals(c.path)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		report, err := bundle.VerifyAgainst(t.Context(), bytes.NewReader(copied), int64(len(copied)), w.trust, o)
+		if err = errors.Join(err, o.Close()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		text := strings.Join(report.Lines(true), "\n")
+		if report.Status() != c.status {
+			t.Errorf("%s: %s\n%s", name, report.Status(), text)
+		}
+		for _, s := range c.says {
+			if !strings.Contains(text, s) {
+				t.Errorf("%s: it does not say %q\n%s", name, s, text)
+			}
+		}
+	}
+	if _, err := bundle.OpenOriginals(filepath.Join(dir, "nosuch")); err == nil {
+		t.Error("what is not there was opened")
 	}
 }
 
