@@ -87,19 +87,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	trustFile := f.String("trust", "", "")
 	asJSON := f.Bool("json", false, "")
 	all := f.Bool("all", false, "")
-	var originals []*bundle.Originals
-	defer func() {
-		for _, o := range originals {
-			_ = o.Close() // it was read only
-		}
-	}()
-	f.Func("original", "", func(name string) error {
-		o, err := bundle.OpenOriginals(name)
-		if err == nil {
-			originals = append(originals, o)
-		}
-		return err
-	})
+	var names []string
+	f.Func("original", "", func(name string) error { names = append(names, name); return nil })
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(out, help)
@@ -120,6 +109,16 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		}
 		return exitUnreadable
 	}
+	originals, err := openOriginals(names)
+	defer func() {
+		for _, o := range originals {
+			_ = o.Close() // it was read only
+		}
+	}()
+	if err != nil {
+		fmt.Fprintln(errs, "trawlmark-verify:", safe(err.Error()))
+		return exitUnreadable
+	}
 	var results []result
 	for _, name := range f.Args() {
 		results = append(results, verify(ctx, name, trust, originals))
@@ -136,6 +135,18 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		r.print(out, *all)
 	}
 	return code(results)
+}
+
+func openOriginals(names []string) ([]*bundle.Originals, error) {
+	var all []*bundle.Originals
+	for _, name := range names {
+		o, err := bundle.OpenOriginals(name)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
 }
 
 func readTrust(name string) (bundle.Trust, error) {

@@ -180,16 +180,16 @@ func TestARedactionIsHeldAgainstItsOriginal(t *testing.T) {
 			t.Fatal(err)
 		}
 		write("unpacked/"+f.Name, b)
-		if strings.HasSuffix(f.Name, "/dom.html") {
-			b[len(b)/2] ^= 1
-		}
-		write("damaged/"+f.Name, b)
 		if name, ok := strings.CutPrefix(f.Name, "native/"+id.String()+"/"); ok { // as `evidence get` writes it
 			write("got/"+id.String()+"/"+name, b)
 		}
 		if f.Name == "seal/"+id.String()+"/manifest.json" {
 			write("got/"+id.String()+"/manifest.json", b)
 		}
+		if strings.HasSuffix(f.Name, "/dom.html") {
+			b[len(b)/2] ^= 1
+		}
+		write("damaged/"+f.Name, b)
 	}
 	for name, c := range map[string]struct {
 		path   string
