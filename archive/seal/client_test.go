@@ -75,9 +75,9 @@ func TestFaultsOfAnAuthority(t *testing.T) {
 	c := w.cfg.Client
 	c.TSAs = c.TSAs[:2]
 	for name, f := range faults(w, 1) {
-		c.Timeout = 20 * time.Second
+		c.Timeout = 2 * time.Minute
 		if f.want == context.DeadlineExceeded {
-			c.Timeout = 200 * time.Millisecond
+			c.Timeout = 3 * time.Second // the other authority has to answer within it
 		}
 		w.tsas[1].fail(f.down)
 		stamps, err := c.Stamp(context.Background(), []byte("message"))

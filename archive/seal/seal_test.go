@@ -89,7 +89,7 @@ func newWorldAt(t testing.TB, at time.Time) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &Client{HTTP: &http.Client{}, Now: now, Rand: rand.Reader, Timeout: 5 * time.Second}
+	client := &Client{HTTP: &http.Client{}, Now: now, Rand: rand.Reader, Timeout: 2 * time.Minute}
 	for i, name := range []string{"alpha", "beta-1", "gamma"} {
 		a := &authorityServer{}
 		srv := httptest.NewServer(a)

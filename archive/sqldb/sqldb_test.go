@@ -161,7 +161,7 @@ func TestTxRepeatsWhenBusy(t *testing.T) {
 	file := "sqlite://" + filepath.Join(t.TempDir(), "x.db")
 	var dbs []*sqldb.DB
 	for range 2 {
-		db, err := sqldb.Open(ctx, sqldb.Config{URL: file, BusyTimeout: time.Millisecond})
+		db, err := sqldb.Open(ctx, sqldb.Config{URL: file, BusyTimeout: 500 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestTxRepeatsWhenBusy(t *testing.T) {
 		}
 	})
 	<-held
-	time.AfterFunc(20*time.Millisecond, func() { close(release) })
+	time.AfterFunc(700*time.Millisecond, func() { close(release) })
 	if err := dbs[1].Tx(ctx, func(*sql.Tx) error { return nil }); err != nil {
 		t.Error(err)
 	}
