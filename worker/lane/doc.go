@@ -15,8 +15,8 @@
 //   - A closed or paused lane gives no slot to anybody from the moment Redis
 //     knows, and the ledger keeps it: a Redis that forgets is told again before
 //     it gives its first slot.
-//   - After Redis forgot, every lane waits its delay once: nobody knows when it
-//     was used last.
+//   - After Redis forgot, was started again, or another took its place, every
+//     lane waits its delay once: nobody knows when it was used last.
 //   - It fails closed. When the limiter cannot be reached, or cannot be told
 //     what the ledger knows, there is no slot (ErrUnavailable).
 package lane

@@ -27,7 +27,7 @@ func (l *Limiter) Pass(ctx context.Context, lane string, p Params) (arrived func
 		return nil, err
 	}
 	p = p.withDefaults()
-	keys := []string{sinceKey, gateKey(lane), closedKey(lane), pausedKey(lane), responseKey(lane), slotKey(lane), easedKey(lane), queueKey(lane)}
+	keys := []string{sinceKey, gateKey(lane), closedKey(lane), pausedKey(lane), responseKey(lane), serverKey, slotKey(lane), easedKey(lane), queueKey(lane)}
 	token, patience, first := rand.Text(), p.MaxWait, 1
 	for {
 		s, err := l.ask(ctx, lane, pass, keys, p.Floor().Microseconds(), p.Max.Microseconds(), p.Factor, hold.Microseconds(), token, first, p.MaxWait.Microseconds())

@@ -91,7 +91,7 @@ func (l *Limiter) take(ctx context.Context, lane, key string, p Params) (Slot, e
 		return Slot{}, err
 	}
 	p = p.withDefaults()
-	keys := []string{sinceKey, key, closedKey(lane), pausedKey(lane), responseKey(lane)}
+	keys := []string{sinceKey, key, closedKey(lane), pausedKey(lane), responseKey(lane), serverKey}
 	return l.ask(ctx, lane, reserve, keys, p.Floor().Microseconds(), p.Max.Microseconds(), p.Factor, p.Burst, p.MaxWait.Microseconds())
 }
 

@@ -623,6 +623,53 @@ func BenchmarkReserve(b *testing.B) {
 	}
 }
 
+// A Redis that was started again from its files, or a replica that has taken its
+// place, lacks what the other was told last: no lane is asked on what it knows.
+func TestAnotherRedisDoesNotKnowTheLastRequest(t *testing.T) {
+	srv := redistest.Start(t)
+	b := &book{}
+	l := warm(t, srv.Client(), b)
+	p := lane.Params{Min: time.Minute, Max: time.Minute, MaxWait: time.Hour}
+	pass := func(l *lane.Limiter, name string) error {
+		t.Helper()
+		arrived, err := l.Pass(ctx, name, lane.Params{Min: time.Minute, Max: time.Minute})
+		if err == nil {
+			arrived()
+		}
+		return err
+	}
+	if err := pass(l, "known"); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Client().Save(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if s := reserve(t, l, "slot", p); s.Wait != 0 {
+		t.Fatalf("the first slot is %v away", s.Wait)
+	}
+	if err := pass(l, "gate"); err != nil {
+		t.Fatal(err)
+	}
+	srv.Restart()
+	other := lane.New(srv.Client(), b, quiet())
+	if v := srv.Client().Get(ctx, "{trawlmark:lanes}:since").Val(); v != "1000000" {
+		t.Fatalf("it remembers since %q: nothing is tried", v)
+	}
+	if s := reserve(t, other, "slot", p); s.Wait < 59*time.Second {
+		t.Errorf("the next slot of a lane that was just asked comes in %v", s.Wait)
+	}
+	for _, name := range []string{"gate", "known"} {
+		if err := pass(other, name); !errors.Is(err, lane.ErrNotYet) {
+			t.Errorf("lane %s lets pass: %v", name, err)
+		}
+	}
+	// It counts once: slots are a delay apart again.
+	first := reserve(t, other, "slot", p)
+	if s := reserve(t, other, "slot", p); s.At.Sub(first.At) != time.Minute {
+		t.Errorf("the slots after it are %v apart", s.At.Sub(first.At))
+	}
+}
+
 // The next request goes a delay after the one before it came, so the slots to
 // come move by the time that it was on its way, once.
 func TestSlotsFollowWhatCame(t *testing.T) {

@@ -9,6 +9,10 @@ const prefix = "{trawlmark:lanes}:"
 // since is there as long as Redis remembers: the instant it began to.
 const sinceKey = prefix + "since"
 
+// server is the run id of the Redis that wrote here last: another one has taken
+// its place, or it was started again, when it is not the one that answers.
+const serverKey = prefix + "server"
+
 func slotKey(lane string) string     { return prefix + "slot:" + lane }
 func gateKey(lane string) string     { return prefix + "gate:" + lane }
 func queueKey(lane string) string    { return prefix + "queue:" + lane }
@@ -23,10 +27,26 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 `
 
-// luaOpen answers for a lane that gives nothing now, and works out its delay.
+// luaOpen answers for a lane that gives nothing now, and works out its delay. A
+// Redis that took another's place, or was started again, may lack what the other
+// was told in its last moments (replicas and files follow a second later), a
+// lane's last request among it: it counts from now on, as one that has forgotten
+// does when it was told all again. A Redis that does not tell who it is counts
+// as the same.
+// KEYS: since, the script's own, closed, paused, response, server
 const luaOpen = luaNow + `
 local since = redis.call('GET', KEYS[1])
 if not since then return {'forgot'} end
+local info, is = redis.pcall('INFO', 'server'), nil
+if type(info) == 'string' then is = string.match(info, 'run_id:(%w+)') end
+local was = redis.call('GET', KEYS[6])
+if is and is ~= was then
+	redis.call('SET', KEYS[6], is)
+	if was then
+		since = string.format('%.0f', now)
+		redis.call('SET', KEYS[1], since)
+	end
+end
 local by = redis.call('GET', KEYS[4])
 if by then return {'paused', 0, by} end
 local closed = redis.call('GET', KEYS[3])
@@ -42,7 +62,7 @@ if response then delay = math.ceil(math.max(floor, math.min(factor * response, m
 
 // pass lets one request through the gate. The gate holds when the last request
 // came (or passed), until when it is held for it, and by whom.
-// KEYS: since, gate, closed, paused, response, slot, eased, queue
+// KEYS: since, gate, closed, paused, response, server, slot, eased, queue
 // ARGV: floor, maximum, factor, hold, token, 1 when asked for the first time,
 // how long the asker waits at most
 // Returns as reserve does, {"later", wait, delay} while another is passing.
@@ -51,7 +71,7 @@ local last, held = tonumber(since), 0
 local gate = redis.call('GET', KEYS[2])
 if gate then
 	local a, b = string.match(gate, '^(%d+) (%d+) ')
-	last, held = tonumber(a), tonumber(b)
+	last, held = math.max(last, tonumber(a)), tonumber(b)
 	-- Who held it did not say when his request came: at the latest now.
 	if held > 0 and held <= now then last = math.max(last, held) end
 end
@@ -65,24 +85,24 @@ if due > now then
 	-- just that long; more would use the lane less than it may be used. Those
 	-- that were handed out meanwhile meet the same queue, which is not counted
 	-- again.
-	redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now)
-	local turn = due - now + redis.call('ZCARD', KEYS[8]) * delay
+	redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', now)
+	local turn = due - now + redis.call('ZCARD', KEYS[9]) * delay
 	if ARGV[6] == '1' and turn > tonumber(ARGV[7]) then return {'later', turn, delay} end
 	local alone = math.max(delay / 32, 10000)
 	if ARGV[6] == '1' then
-		redis.call('ZADD', KEYS[8], string.format('%.0f', now + ARGV[7]), ARGV[5])
-		redis.call('PEXPIRE', KEYS[8], math.ceil((ARGV[7] + delay) / 1000) + 1000)
+		redis.call('ZADD', KEYS[9], string.format('%.0f', now + ARGV[7]), ARGV[5])
+		redis.call('PEXPIRE', KEYS[9], math.ceil((ARGV[7] + delay) / 1000) + 1000)
 	end
-	local slot, eased = redis.call('GET', KEYS[6]), redis.call('GET', KEYS[7])
+	local slot, eased = redis.call('GET', KEYS[7]), redis.call('GET', KEYS[8])
 	if ARGV[6] == '1' and turn > alone and slot and not (eased and tonumber(eased) > now) then
-		local left = redis.call('PTTL', KEYS[6])
+		local left = redis.call('PTTL', KEYS[7])
 		local add = math.ceil(turn - alone / 2)
-		redis.call('SET', KEYS[6], string.format('%.0f', tonumber(slot) + add), 'PX', left + math.ceil(add / 1000))
-		redis.call('SET', KEYS[7], string.format('%.0f', math.max(tonumber(slot), now) + add), 'PX', left + math.ceil(add / 1000))
+		redis.call('SET', KEYS[7], string.format('%.0f', tonumber(slot) + add), 'PX', left + math.ceil(add / 1000))
+		redis.call('SET', KEYS[8], string.format('%.0f', math.max(tonumber(slot), now) + add), 'PX', left + math.ceil(add / 1000))
 	end
 	return {'later', due - now, delay}
 end
-redis.call('ZREM', KEYS[8], ARGV[5])
+redis.call('ZREM', KEYS[9], ARGV[5])
 redis.call('SET', KEYS[2], string.format('%.0f %.0f %s', now, now + ARGV[4], ARGV[5]), 'PX',
 	math.ceil((ARGV[4] + math.max(delay, maximum)) / 1000) + 1000)
 return {'slot', 0, delay, now, '', ''}
@@ -116,7 +136,7 @@ return 1
 `)
 
 // reserve takes the next slot if it comes within maxwait.
-// KEYS: since, slot, closed, paused, response
+// KEYS: since, slot, closed, paused, response, server
 // ARGV: floor, maximum, factor, burst, maxwait
 // Returns {"forgot"} | {"paused", 0, by} | {"closed", wait, reason} |
 // {"later", wait, delay} | {"slot", wait, delay, slot time, written, previous}
@@ -128,7 +148,7 @@ local burst = tonumber(ARGV[4])
 -- of the burst had been used then.
 local base = tonumber(since) + (burst - 1) * delay
 local previous = redis.call('GET', KEYS[2])
-if previous then base = tonumber(previous) end
+if previous then base = math.max(base, tonumber(previous)) end
 local due = base + delay
 local slot = math.max(now, due - (burst - 1) * delay)
 if slot - now > tonumber(ARGV[5]) then return {'later', slot - now, delay} end
