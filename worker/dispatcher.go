@@ -240,11 +240,14 @@ func (d *Dispatcher) handOut(ctx context.Context) error {
 			return err
 		}
 		if len(lanes) == 0 {
+			if len(again) == 0 {
+				return nil
+			}
 			n := min(len(again), batch)
 			lanes, again = again[:n:n], again[n:]
-		}
-		if len(lanes) == 0 {
-			return nil
+			if lanes, err = w.still(ctx, lanes); err != nil {
+				return err
+			}
 		}
 		sent, passed, err := d.some(ctx, lanes)
 		if err != nil {

@@ -94,9 +94,23 @@ func (w *walk) leave(lane string) {
 	}
 }
 
+// open lists the pools with room.
+func (w *walk) open() []string {
+	return slices.DeleteFunc(task.Pools(), func(p string) bool { return slices.Contains(w.full, p) })
+}
+
+// still gives those of the lanes that had a job in this round that have another
+// one for a pool with room. To ask each for its next job while its pool is full
+// would be to go through all the jobs that it has.
+func (w *walk) still(ctx context.Context, lanes []string) ([]string, error) {
+	if len(w.full) == 0 {
+		return lanes, nil
+	}
+	return w.d.ledger.ReadyAmong(ctx, w.d.ledger.Now(), w.open(), lanes)
+}
+
 func (w *walk) readPage(ctx context.Context) error {
-	open := slices.DeleteFunc(task.Pools(), func(p string) bool { return slices.Contains(w.full, p) })
-	names, next, err := w.d.ledger.ReadyLanesFrom(ctx, w.d.ledger.Now(), open, w.from, w.before, step)
+	names, next, err := w.d.ledger.ReadyLanesFrom(ctx, w.d.ledger.Now(), w.open(), w.from, w.before, step)
 	if err != nil {
 		return err
 	}

@@ -102,6 +102,36 @@ func (l *Ledger) ReadyLanesFrom(ctx context.Context, now time.Time, pools []stri
 	return lanes, next, err
 }
 
+// ReadyAmong gives those of some lanes that have a job for one of some pools to
+// dispatch, in the order in which they were given.
+func (l *Ledger) ReadyAmong(ctx context.Context, now time.Time, pools, lanes []string) ([]string, error) {
+	if len(pools) == 0 || len(lanes) == 0 {
+		return nil, nil
+	}
+	args := []any{sqldb.Micros(now)}
+	arg := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
+	var ready, rows []string
+	for _, p := range pools {
+		ready = append(ready, `COALESCE((SELECT 1 FROM jobs j WHERE j.state = 'planned' AND j.pool = `+arg(p)+
+			` AND j.lane = among.column1 AND j.ready_at <= $1 ORDER BY j.ready_at LIMIT 1), 0)`)
+	}
+	for _, name := range lanes {
+		rows = append(rows, "(CAST("+arg(sqldb.Text(name))+" AS TEXT))")
+	}
+	has, err := all(ctx, l.db, func(s scanner) (lane string, err error) { return lane, s.Scan(&lane) },
+		`SELECT column1 FROM (VALUES `+strings.Join(rows, ", ")+`) AS among WHERE `+strings.Join(ready, " + ")+` > 0`, args...)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, name := range lanes {
+		if slices.Contains(has, name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
 // leastLane is the first lane of some jobs of one pool, by the index of pools: as
 // MIN(lane), PostgreSQL may look for it among the jobs of all pools.
 func leastLane(of string) string {

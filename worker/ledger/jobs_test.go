@@ -49,6 +49,9 @@ func TestReadyOrder(t *testing.T) {
 		if at := must(w.LongestReady(ctx, start, "http"))(t); !at.Equal(start) {
 			t.Errorf("visits are ready since %s, not %s", at, start)
 		}
+		if l := must(w.ReadyAmong(ctx, start, []string{"export", "http"}, []string{"shop.example", "", "other.example"}))(t); len(l) != 2 || l[0] != "" || l[1] != "other.example" {
+			t.Errorf("ready among them: %q", l)
+		}
 		e := must(w.Ready(ctx, start, "", 1))(t)[0]
 		if e.Kind != ledger.Export || e.Pool != "export" || string(e.Spec) != `{"case":"c1"}` {
 			t.Errorf("export: %+v", e)

@@ -122,6 +122,25 @@ func TestLookingForWorkReadsNoHistory(t *testing.T) {
 			l, _, err := w.ReadyLanesFrom(ctx, now, []string{"http", "browser"}, "", "", 10)
 			return len(l), err
 		},
+		"LongestReady": func() (int, error) { at, err := w.LongestReady(ctx, now, "http"); return int(at.UnixMicro()), err },
+		"LongestReady of a pool without": func() (int, error) {
+			at, err := w.LongestReady(ctx, now, "browser")
+			if !at.IsZero() {
+				err = fmt.Errorf("a job of no pool is ready since %s", at)
+			}
+			return 1, err
+		},
+		"ReadyAmong": func() (int, error) {
+			l, err := w.ReadyAmong(ctx, now, []string{"http", "browser"}, []string{"lane9", "nowhere", "lane3"})
+			if err == nil && (len(l) != 2 || l[0] != "lane9") {
+				err = fmt.Errorf("%v", l)
+			}
+			return len(l), err
+		},
+		"ReadyAmong of a pool without": func() (int, error) {
+			l, err := w.ReadyAmong(ctx, now, []string{"browser"}, []string{"lane9", "lane3"})
+			return 1 - len(l), err
+		},
 		"ReadyByWatch": func() (int, error) { j, err := w.ReadyByWatch(ctx, now, "lane5"); return len(j), err },
 		"Ready":        func() (int, error) { j, err := w.Ready(ctx, now, "lane5", 10); return len(j), err },
 	} {
