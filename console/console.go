@@ -103,6 +103,7 @@ func (c Config) tls() bool { return strings.HasPrefix(c.URL, "https://") }
 
 // Deps is what the console stands on.
 type Deps struct {
+	Sessions Sessions
 	Findings Findings
 	Listings Listings
 	Watches  Watches
@@ -156,7 +157,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, Deps: deps, accounts: OpenAccounts(cfg.AccountsFile, deps.Rand, deps.Now),
-		sessions: &sessions{idle: cfg.SessionIdle, longest: cfg.SessionLongest, now: deps.Now, rand: deps.Rand},
+		sessions: &sessions{idle: cfg.SessionIdle, longest: cfg.SessionLongest, now: deps.Now, rand: deps.Rand, kept: deps.Sessions},
 		byName:   &throttle{now: deps.Now, free: 5, step: time.Second, limit: time.Minute},
 		byClient: &throttle{now: deps.Now, free: 30, step: time.Second, limit: time.Minute},
 		thumbs:   newThumbs(), packing: make(chan struct{}, 1),

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/trawlmark/trawlmark/console/session"
 )
 
 // maxForm bounds what a form or a JSON body may have.
@@ -106,22 +108,21 @@ func (s *Server) tokenOf(r *http.Request) token {
 // and another role counts at once.
 func (s *Server) who(r *http.Request) (Person, bool, error) {
 	t := s.tokenOf(r)
-	x, ok := s.sessions.find(t)
-	if !ok {
-		return Person{}, false, nil
+	x, ok, err := s.sessions.find(r.Context(), t)
+	if err != nil || !ok {
+		return Person{}, false, err
 	}
-	if x.local { // it ends with the first account
+	if x.Local { // it ends with the first account
 		all, err := s.accounts.List()
-		if err != nil || len(all) > 0 {
-			s.sessions.end(t)
+		if err == nil && len(all) > 0 {
+			err = s.sessions.end(r.Context(), t)
 			return Person{}, false, err
 		}
-		return x.person, true, nil
+		return Person{x.Person, Role(x.Role)}, err == nil, err
 	}
-	a, err := s.accounts.Get(x.person.Name)
-	if errors.Is(err, ErrNoAccount) || err == nil && a.Hash != x.hash {
-		s.sessions.end(t)
-		return Person{}, false, nil
+	a, err := s.accounts.Get(x.Person)
+	if errors.Is(err, ErrNoAccount) || err == nil && accountMark(a) != x.Account {
+		return Person{}, false, s.sessions.end(r.Context(), t)
 	}
 	if err != nil {
 		return Person{}, false, err
@@ -165,7 +166,7 @@ func (s *Server) signIn(r *http.Request, name, password string) (Person, token, 
 	}
 	s.byName.succeeded(name)
 	p := Person{a.Name, a.Role}
-	t, err := s.sessions.begin(session{person: p, hash: a.Hash})
+	t, err := s.sessions.begin(r.Context(), session.Session{Person: p.Name, Role: string(p.Role), Account: accountMark(a)})
 	if err == nil {
 		s.Log.Info("signed in", "name", p.Name, "role", string(p.Role), "client", from)
 	}

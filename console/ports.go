@@ -11,8 +11,19 @@ import (
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
 	"github.com/trawlmark/trawlmark/archive/manifest"
+	"github.com/trawlmark/trawlmark/console/session"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
+
+// Sessions keeps who is signed in, for any number of consoles.
+// *session.Table is one.
+type Sessions interface {
+	Add(ctx context.Context, k session.Key, s session.Session, unused, begun time.Time) error
+	Get(ctx context.Context, k session.Key) (session.Session, bool, error)
+	Use(ctx context.Context, k session.Key, at time.Time) error
+	End(ctx context.Context, k session.Key) error
+	EndAll(ctx context.Context, person string) (int64, error)
+}
 
 // Findings is the analysts' queue; *ledger.Ledger.
 type Findings interface {

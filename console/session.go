@@ -1,16 +1,16 @@
 package console
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
-	"sync"
 	"time"
-)
 
-// maxSessions bounds the memory of sessions; the one used longest ago goes.
-const maxSessions = 10_000
+	"github.com/trawlmark/trawlmark/console/session"
+)
 
 // token is 256 random bits, the secret that a browser has.
 type token string
@@ -26,88 +26,56 @@ func newToken(rand io.Reader) (token, error) {
 	return token(base64.RawURLEncoding.EncodeToString(b[:])), nil
 }
 
-type session struct {
-	person Person
-	hash   hash // the account's when it began: another one ends the session
-	local  bool // by the sign-in link: there is no account
-	began  time.Time
-	used   time.Time
+// accountMark says which account began a session: another password is another
+// account. Neither the password nor its hash can be checked against it.
+func accountMark(a Account) string {
+	sum := sha256.Sum256([]byte("trawlmark session\x00" + a.Name + "\x00" + string(a.Hash)))
+	return hex.EncodeToString(sum[:])
 }
 
-// sessions is who is signed in. It knows only digests of tokens: reading its
-// memory gives no session.
+// sessions is who is signed in. What it keeps are digests of tokens: reading
+// that gives no session.
 type sessions struct {
 	idle, longest time.Duration
 	now           func() time.Time
 	rand          io.Reader
-
-	mu  sync.Mutex
-	all map[[32]byte]*session
+	kept          Sessions
 }
 
-func (s *sessions) begin(x session) (token, error) {
+func (s *sessions) begin(ctx context.Context, x session.Session) (token, error) {
 	t, err := newToken(s.rand)
 	if err != nil {
 		return "", err
 	}
-	x.began, x.used = s.now(), s.now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[[32]byte]*session{}
-	}
-	if len(s.all) >= maxSessions {
-		s.evict()
-	}
-	s.all[sha256.Sum256([]byte(t))] = &x
-	return t, nil
-}
-
-// evict drops what has expired, else the session used longest ago.
-func (s *sessions) evict() {
-	var oldest [32]byte
-	var at time.Time
-	for k, x := range s.all {
-		if s.over(x) {
-			delete(s.all, k)
-			continue
-		}
-		if at.IsZero() || x.used.Before(at) {
-			oldest, at = k, x.used
-		}
-	}
-	if len(s.all) >= maxSessions {
-		delete(s.all, oldest)
-	}
-}
-
-func (s *sessions) over(x *session) bool {
 	now := s.now()
-	return now.Sub(x.used) > s.idle || now.Sub(x.began) > s.longest
+	x.Began, x.Used = now, now
+	return t, s.kept.Add(ctx, session.KeyOf(string(t)), x, now.Add(-s.idle), now.Add(-s.longest))
 }
+
+// useSteps is into how many steps the time is divided after which a session that
+// is not used ends: it is written once in each, not at every request.
+const useSteps = 60
 
 // find gives the session of a token and counts it as used.
-func (s *sessions) find(t token) (session, bool) {
+func (s *sessions) find(ctx context.Context, t token) (session.Session, bool, error) {
 	if t == "" {
-		return session{}, false
+		return session.Session{}, false, nil
 	}
-	key := sha256.Sum256([]byte(t))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	x, ok := s.all[key]
-	if !ok {
-		return session{}, false
+	key := session.KeyOf(string(t))
+	x, ok, err := s.kept.Get(ctx, key)
+	if err != nil || !ok {
+		return session.Session{}, false, err
 	}
-	if s.over(x) {
-		delete(s.all, key)
-		return session{}, false
+	now := s.now()
+	if now.Sub(x.Used) > s.idle || now.Sub(x.Began) > s.longest {
+		return session.Session{}, false, s.kept.End(ctx, key)
 	}
-	x.used = s.now()
-	return *x, true
+	if now.Sub(x.Used) >= s.idle/useSteps {
+		err = s.kept.Use(ctx, key, now)
+	}
+	return x, err == nil, err
 }
 
-func (s *sessions) end(t token) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.all, sha256.Sum256([]byte(t)))
+func (s *sessions) end(ctx context.Context, t token) error {
+	return s.kept.End(ctx, session.KeyOf(string(t)))
 }

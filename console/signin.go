@@ -5,7 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
+
+	"github.com/trawlmark/trawlmark/console/session"
 )
 
 // signInModel is the sign-in page.
@@ -109,16 +112,32 @@ func (s *Server) useLink(r *http.Request, t token) (token, error) {
 		return "", errLink
 	}
 	s.Log.Info("signed in by the one-time link", "name", s.cfg.LocalActor)
-	return s.sessions.begin(session{person: Person{s.cfg.LocalActor, Admin}, local: true})
+	return s.sessions.begin(r.Context(), session.Session{Person: s.cfg.LocalActor, Role: string(Admin), Local: true})
 }
 
-func (s *Server) signOut(w http.ResponseWriter, r *http.Request, _ Person) error {
-	s.sessions.end(s.tokenOf(r))
+// signOut ends this session, and with everywhere=true all of the person's.
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request, who Person) error {
+	in, err := url.Values{}, error(nil)
+	if r.ContentLength != 0 {
+		if in, err = input(r); err != nil {
+			return err
+		}
+	}
+	ended := int64(1)
+	if in.Get("everywhere") == "true" {
+		ended, err = s.Sessions.EndAll(r.Context(), who.Name)
+		s.Log.Info("signed out everywhere", "name", who.Name, "sessions", ended)
+	} else {
+		err = s.sessions.end(r.Context(), s.tokenOf(r))
+	}
+	if err != nil {
+		return err
+	}
 	s.setCookie(w, "", -1)
 	// Pictures of evidence lie in the browser's cache.
 	w.Header().Set("Clear-Site-Data", `"cache"`)
 	if isAPI(r) {
-		return writeJSON(w, http.StatusOK, map[string]bool{"signed_out": true})
+		return writeJSON(w, http.StatusOK, map[string]any{"signed_out": true, "sessions": ended})
 	}
 	http.Redirect(w, r, "/signin", http.StatusSeeOther)
 	return nil

@@ -24,9 +24,11 @@ import (
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
 	"github.com/trawlmark/trawlmark/archive/custody"
+	"github.com/trawlmark/trawlmark/archive/sqldb"
 	"github.com/trawlmark/trawlmark/archive/sqldb/sqldbtest"
 	"github.com/trawlmark/trawlmark/archive/vault"
 	"github.com/trawlmark/trawlmark/archive/warc"
+	"github.com/trawlmark/trawlmark/console/session"
 	"github.com/trawlmark/trawlmark/crawler/listing"
 	"github.com/trawlmark/trawlmark/crawler/triage"
 	"github.com/trawlmark/trawlmark/worker/ledger"
@@ -83,6 +85,7 @@ func (l *liar) Get(ctx context.Context, key, version string) (io.ReadCloser, vau
 // SQLite and a vault in memory.
 type world struct {
 	t      *testing.T
+	open   func() *sqldb.DB // another handle of the database, as another process has
 	clock  *clock
 	ids    *capture.IDSource
 	ledger *ledger.Ledger
@@ -111,7 +114,8 @@ func newWorld(t *testing.T, change ...func(*Config, *Deps)) *world {
 	t.Helper()
 	c := &clock{t: noon}
 	w := &world{t: t, clock: c, ids: capture.NewIDSource(c.now, rand.Reader), vault: &liar{Mem: vault.NewMem(c.now)}}
-	db := sqldbtest.SQLite(t)()
+	w.open = sqldbtest.SQLite(t)
+	db := w.open()
 	w.ledger = must(ledger.Open(t.Context(), db, w.ids, c.now, ledger.Config{LocalClock: true}))(t)
 	w.index = must(catalog.Open(t.Context(), db))(t)
 	keys := must(custody.NewKeys("log.example", rand.Reader))(t)
@@ -131,6 +135,7 @@ func newWorld(t *testing.T, change ...func(*Config, *Deps)) *world {
 	}))(t)
 	w.cfg = Config{Listen: "127.0.0.1:8480", AccountsFile: filepath.Join(t.TempDir(), "accounts.jsonl"), Build: "test build"}
 	w.deps = Deps{
+		Sessions: must(session.Open(t.Context(), db))(t),
 		Findings: w.ledger, Listings: w.ledger, Watches: w.ledger, Work: w.ledger, Lanes: w.ledger, Index: w.index, Matters: w.index, Cases: w.arch,
 		Evidence: w.arch, Custody: w.log, Times: noTimes{}, IDs: w.ids, Now: c.now, Rand: rand.Reader, Log: quiet,
 		Fire: func(ctx context.Context, wa ledger.Watch, by string) (int, error) {

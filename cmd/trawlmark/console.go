@@ -22,6 +22,7 @@ import (
 	"github.com/trawlmark/trawlmark/archive/bundle/export"
 	"github.com/trawlmark/trawlmark/configs"
 	"github.com/trawlmark/trawlmark/console"
+	"github.com/trawlmark/trawlmark/console/session"
 	"github.com/trawlmark/trawlmark/worker"
 	"github.com/trawlmark/trawlmark/worker/ledger"
 )
@@ -108,7 +109,12 @@ func (a *app) consoleHandler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	sessions, err := session.Open(ctx, a.db)
+	if err != nil {
+		return nil, err
+	}
 	deps := console.Deps{
+		Sessions: sessions,
 		Findings: a.decider(led, arch), Listings: led, Watches: led, Work: led, Lanes: led, Index: a.catalog, Matters: a.catalog,
 		Cases: arch, Evidence: arch, Custody: a.custody, Times: a.notary,
 		Fire:       func(ctx context.Context, w ledger.Watch, by string) (int, error) { return fireNow(ctx, a, led, w, by) },
