@@ -117,7 +117,7 @@ func places(id capture.ID) [][2]string {
 // atHand finds the original that a redaction names, by the digest that the log
 // has; nil: it is not at hand.
 func (v *verification) atHand(r *manifest.Redaction) (*atHand, error) {
-	for _, o := range v.originals {
+	for _, o := range v.options.Originals {
 		for _, p := range places(r.Capture) {
 			doc, err := o.read(p[0], manifest.MaxSize)
 			if err != nil {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -287,5 +289,51 @@ func TestPagesSayWhatTheyShouldAndNoMore(t *testing.T) {
 				t.Errorf("%s does not say %q", name, want)
 			}
 		}
+	}
+}
+
+// How many are looked at at one time changes nothing of what is found.
+func TestManyAtOneTimeFindTheSameInTheSameOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b, _ := w.write(w.input(5))
+	broken := bytes.Clone(b)
+	l := takeApart(t, b)
+	for _, name := range []string{"viewport.png", "manifest.json", "capture.tlog-proof"} {
+		for _, m := range l.members {
+			if strings.HasSuffix(m.name, "/"+name) {
+				broken[bytes.Index(broken, l.data[m.name])+len(l.data[m.name])/2] ^= 1
+			}
+		}
+	}
+	stranger := newWorld(t)
+	for name, c := range map[string]struct {
+		b     []byte
+		trust Trust
+	}{
+		"good": {b, w.trust()}, "broken": {broken, w.trust()}, "of a stranger": {b, stranger.trust()}, "nobody is trusted": {b, Trust{At: w.now}},
+	} {
+		var want *Report
+		for _, workers := range []int{1, 2, 16} {
+			said := []int{}
+			r, err := VerifyWith(t.Context(), bytes.NewReader(c.b), int64(len(c.b)), c.trust, Options{Workers: workers, Progress: func(done, total int) { said = append(said, done, total) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = r
+			}
+			if !reflect.DeepEqual(r, want) {
+				t.Errorf("%s: %d workers find\n%s\none finds\n%s", name, workers, strings.Join(r.Lines(true), "\n"), strings.Join(want.Lines(true), "\n"))
+			}
+			if !slices.Equal(said, []int{1, 5, 2, 5, 3, 5, 4, 5, 5, 5}) {
+				t.Errorf("%s: %d workers tell of %v", name, workers, said)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := VerifyWith(ctx, bytes.NewReader(b), int64(len(b)), w.trust(), Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
 	}
 }

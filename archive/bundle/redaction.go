@@ -115,7 +115,7 @@ func (v *verification) disclosed(m *manifest.Manifest, dir string) {
 	case err == nil && !ok && r.Disclosed:
 		v.add(LayerManifest, Fail, m.Capture, name, "it is not there, and the redaction says that it is shown")
 		return
-	case err == nil && !ok && len(v.originals) > 0:
+	case err == nil && !ok && len(v.options.Originals) > 0:
 		return // against says more
 	case err == nil && !ok:
 		v.add(LayerManifest, NotChecked, m.Capture, name, "the original's manifest is withheld (digest known: sha256 "+r.Manifest.String()+

@@ -343,7 +343,7 @@ func TestACopyThatShowsOtherThingsIsFoundByItsOriginal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer at.Close()
-	r, err := VerifyAgainst(t.Context(), bytes.NewReader(b), int64(len(b)), w.trust(), at)
+	r, err := VerifyWith(t.Context(), bytes.NewReader(b), int64(len(b)), w.trust(), Options{Originals: []*Originals{at}})
 	if err != nil {
 		t.Fatal(err)
 	}

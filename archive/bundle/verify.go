@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/custody"
@@ -34,64 +37,144 @@ type verification struct {
 	prints []capture.Fingerprint
 	files  map[capture.ID][]int // members of each capture
 	// renewed are the renewals that hold.
-	renewed   []renewed
-	originals []*Originals
+	renewed []renewed
+	options Options
 	// sealOnly: the artifacts were compared already, and are not at hand.
 	sealOnly bool
+}
+
+// Options of a verification.
+type Options struct {
+	// Originals are where the originals of redactions are looked for. None: they
+	// are not compared.
+	Originals []*Originals
+	// Workers bounds how many files and captures are looked at at one time.
+	// Default: as many as there are processors, at most 8. What is found, and its
+	// order, does not depend on it.
+	Workers int
+	// Progress is told how many captures are done, of how many; one call at a
+	// time. nil: nobody is told.
+	Progress func(done, total int)
 }
 
 // Verify checks a package. The error is for a file that cannot be read, a
 // trust that cannot be used, or a context that ended; everything else, a
 // container that is none included, is in the report.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, trust Trust) (*Report, error) {
-	return VerifyAgainst(ctx, r, size, trust)
+	return VerifyWith(ctx, r, size, trust, Options{})
 }
 
-// VerifyAgainst is Verify, and holds each redaction in the package against its
-// original, which is looked for in what is given.
-func VerifyAgainst(ctx context.Context, r io.ReaderAt, size int64, trust Trust, originals ...*Originals) (*Report, error) {
-	v := &verification{Report: &Report{}, trust: trust, files: map[capture.ID][]int{}, originals: originals}
+// VerifyWith is Verify with options.
+func VerifyWith(ctx context.Context, r io.ReaderAt, size int64, trust Trust, o Options) (*Report, error) {
+	if o.Workers <= 0 {
+		o.Workers = min(runtime.GOMAXPROCS(0), 8)
+	}
+	v := &verification{Report: &Report{}, trust: trust, files: map[capture.ID][]int{}, options: o}
 	var err error
 	if v.known, err = trust.verifiers(); err != nil {
 		return nil, err
 	}
-	whole := sha256.New()
-	if _, err := io.Copy(whole, &cancelable{ctx, io.NewSectionReader(r, 0, size)}); err != nil {
-		return nil, fmt.Errorf("the package cannot be read: %w", err)
+	var whole errgroup.Group // beside all the rest, of which it has nothing
+	var sum capture.Digest
+	whole.Go(func() error {
+		h := sha256.New()
+		_, err := io.Copy(h, &cancelable{ctx, io.NewSectionReader(r, 0, size)})
+		h.Sum(sum[:0])
+		return err
+	})
+	err = v.pack(ctx, r, size)
+	if err2 := whole.Wait(); err2 != nil {
+		return nil, fmt.Errorf("the package cannot be read: %w", err2)
 	}
-	whole.Sum(v.SHA256[:0])
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.SHA256 = sum
+	return v.Report, nil
+}
+
+// pack checks all of a package.
+func (v *verification) pack(ctx context.Context, r io.ReaderAt, size int64) error {
+	var err error
 	v.o, err = open(r, size)
 	if !v.result(LayerPackage, capture.ID{}, "", err, "the container is in its one form") {
-		return v.Report, nil
+		return nil
 	}
 	if err := v.hash(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	v.names()
 	v.rotations()
 	v.consistent()
 	v.list()
 	v.renewals()
-	for _, id := range v.captures() {
-		v.capture(ctx, id)
-	}
+	v.each(ctx, v.captures())
 	v.events(dirCase, capture.ID{}, capture.ID{})
 	v.expected()
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	return nil
+}
+
+// each checks the captures, some at one time, and puts what was found in their
+// order. The first ones go alone until it is known of which log they are: all
+// have to be of that.
+func (v *verification) each(ctx context.Context, ids []capture.ID) {
+	done, total := 0, len(ids)
+	tell := func() {
+		if done++; v.options.Progress != nil {
+			v.options.Progress(done, total)
+		}
 	}
-	return v.Report, nil
+	for len(ids) > 0 && v.known != nil && v.Log == "" {
+		v.capture(ctx, ids[0])
+		tell()
+		ids = ids[1:]
+	}
+	found := make([]*Report, len(ids))
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(v.options.Workers)
+	for i, id := range ids {
+		g.Go(func() error {
+			one := *v
+			one.Report = &Report{Log: v.Log}
+			one.capture(ctx, id)
+			found[i] = one.Report
+			mu.Lock()
+			defer mu.Unlock()
+			tell()
+			return nil
+		})
+	}
+	_ = g.Wait() // what is wrong is in the reports
+	for _, r := range found {
+		v.Checks, v.Captures = append(v.Checks, r.Checks...), append(v.Captures, r.Captures...)
+	}
 }
 
 // hash reads every member once.
 func (v *verification) hash(ctx context.Context) error {
+	v.prints = make([]capture.Fingerprint, len(v.o.members))
+	damaged := make([]bool, len(v.o.members))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(v.options.Workers)
 	for i, m := range v.o.members {
-		s := newSums(placeOf(m.name).layer == LayerArtifacts)
-		if _, err := io.Copy(s, &cancelable{ctx, v.o.section(i)}); err != nil {
-			return fmt.Errorf("%s cannot be read: %w", m.name, err)
-		}
-		v.prints = append(v.prints, s.print())
-		if s.crc.Sum32() != m.crc {
+		g.Go(func() error {
+			s := newSums(placeOf(m.name).layer == LayerArtifacts)
+			if _, err := io.Copy(s, &cancelable{gctx, v.o.section(i)}); err != nil {
+				return fmt.Errorf("%s cannot be read: %w", m.name, err)
+			}
+			v.prints[i], damaged[i] = s.print(), s.crc.Sum32() != m.crc
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, m := range v.o.members {
+		if damaged[i] {
 			v.add(placeOf(m.name).layer, Fail, placeOf(m.name).capture, m.name, "its CRC-32 is another: the bytes are damaged")
 		}
 	}
@@ -303,7 +386,7 @@ func (v *verification) capture(ctx context.Context, id capture.ID) {
 		v.add(LayerWACZ, Pass, id, "", "")
 	case good:
 		v.artifacts(ctx, m)
-		if m.Redaction != nil && len(v.originals) > 0 {
+		if m.Redaction != nil && len(v.options.Originals) > 0 {
 			v.against(ctx, m)
 		}
 	default:

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/trawlmark/trawlmark/archive/bundle"
@@ -58,6 +59,9 @@ are no judgement. What is there is checked as ever.
                is what the log has. A picture may differ in black pixels only, a text where [withheld] stands.
 --all          list every check, not just those that did not pass
 --json         one JSON document: for programs
+
+Several captures are checked at one time, and told in their order; of what takes long it says on standard
+error how far it is.
 
 Exit codes: 0 everything passed; 6 something failed; 7 nothing failed, but something was not checked;
 1 a file could not be read; 2 wrong usage. Of several packages the worst counts, in the order 1, 6, 7, 0.
@@ -121,7 +125,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	var results []result
 	for _, name := range f.Args() {
-		results = append(results, verify(ctx, name, trust, originals))
+		o := bundle.Options{Originals: originals, Progress: progress(errs, name, time.Now)}
+		results = append(results, verify(ctx, name, trust, o))
 	}
 	if *asJSON {
 		e := json.NewEncoder(out)
@@ -135,6 +140,20 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		r.print(out, *all)
 	}
 	return code(results)
+}
+
+// every is how often progress is told.
+const every = 5 * time.Second
+
+// progress tells of a large package how far it is, on standard error.
+func progress(errs io.Writer, name string, now func() time.Time) func(done, total int) {
+	last := now()
+	return func(done, total int) {
+		if t := now(); t.Sub(last) >= every && done < total {
+			last = t
+			fmt.Fprintf(errs, "trawlmark-verify: %s: %d of %d captures\n", safe(name), done, total)
+		}
+	}
 }
 
 func openOriginals(names []string) ([]*bundle.Originals, error) {
@@ -169,7 +188,7 @@ func readTrust(name string) (bundle.Trust, error) {
 	return t, nil
 }
 
-func verify(ctx context.Context, name string, trust bundle.Trust, originals []*bundle.Originals) result {
+func verify(ctx context.Context, name string, trust bundle.Trust, o bundle.Options) result {
 	r := result{File: name, Status: bundle.NotChecked}
 	file, err := os.Open(name)
 	if err != nil {
@@ -182,7 +201,7 @@ func verify(ctx context.Context, name string, trust bundle.Trust, originals []*b
 		err = &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no file; name the package itself, not what was unpacked from it")}
 	}
 	if err == nil {
-		r.Report, err = bundle.VerifyAgainst(ctx, file, fi.Size(), trust, originals...)
+		r.Report, err = bundle.VerifyWith(ctx, file, fi.Size(), trust, o)
 	}
 	if err != nil {
 		r.Error = err.Error()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trawlmark/trawlmark/archive/bundle"
 )
@@ -82,6 +83,19 @@ func TestJSONIsForPrograms(t *testing.T) {
 	}
 	if got[0].Status != bundle.Pass || len(got[0].Layers) != len(bundle.Layers()) || got[0].Report == nil || got[1].Status != bundle.NotChecked || got[1].Error == "" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestProgressIsToldNowAndThen(t *testing.T) {
+	var b bytes.Buffer
+	now := time.Unix(0, 0)
+	tell := progress(&b, "a\x1b.zip", func() time.Time { return now })
+	for i := 1; i <= 10; i++ {
+		now = now.Add(2 * time.Second)
+		tell(i, 10)
+	}
+	if want := "trawlmark-verify: a?.zip: 3 of 10 captures\ntrawlmark-verify: a?.zip: 6 of 10 captures\ntrawlmark-verify: a?.zip: 9 of 10 captures\n"; b.String() != want {
+		t.Errorf("%q", b.String())
 	}
 }
 

@@ -209,7 +209,7 @@ func TestARedactionIsHeldAgainstItsOriginal(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		report, err := bundle.VerifyAgainst(t.Context(), bytes.NewReader(copied), int64(len(copied)), w.trust, o)
+		report, err := bundle.VerifyWith(t.Context(), bytes.NewReader(copied), int64(len(copied)), w.trust, bundle.Options{Originals: []*bundle.Originals{o}})
 		if err = errors.Join(err, o.Close()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
