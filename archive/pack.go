@@ -107,9 +107,8 @@ func (s *spool) commit(k *pack, p *Pending) error {
 	if err != nil {
 		return err
 	}
-	trailer := append(binary.BigEndian.AppendUint64(nil, uint64(len(doc))), packMagic...)
 	k.w.Write(doc)
-	k.w.Write(trailer)
+	k.w.Write(trailer(int64(len(doc))))
 	if err := errors.Join(k.w.Flush(), k.f.Sync()); err != nil { // a bufio.Writer remembers its first error
 		return err
 	}
@@ -139,7 +138,7 @@ func (p *Pending) document() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// openPack reads the Pending of a pack.
+// openPack reads the Pending of a pack. errPack: its bytes are read, and wrong.
 func openPack(path string) (*Pending, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -150,10 +149,9 @@ func openPack(path string) (*Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	bad := func() error { return errors.New("it is no spooled capture, or it is cut short") }
 	size := fi.Size()
 	if size < packTrailer {
-		return nil, bad()
+		return nil, errPack
 	}
 	var t [packTrailer]byte
 	if _, err := f.ReadAt(t[:], size-packTrailer); err != nil {
@@ -161,7 +159,7 @@ func openPack(path string) (*Pending, error) {
 	}
 	n := binary.BigEndian.Uint64(t[:8])
 	if string(t[8:]) != packMagic || n > maxPending || int64(n) > size-packTrailer {
-		return nil, bad()
+		return nil, errPack
 	}
 	doc := make([]byte, n)
 	end := size - packTrailer - int64(n)
@@ -170,19 +168,27 @@ func openPack(path string) (*Pending, error) {
 	}
 	p := &Pending{path: path, size: size}
 	if err := json.Unmarshal(doc, p); err != nil {
+		return nil, fmt.Errorf("%w: %w", errPack, err)
+	}
+	if err := p.within(end); err != nil {
 		return nil, err
 	}
+	return p, nil
+}
+
+// within says whether all that a pack describes lies before its description.
+func (p *Pending) within(end int64) error {
 	for _, f := range p.Files {
 		if f.At < 0 || f.Print.Size < 0 || f.At > end-f.Print.Size {
-			return nil, fmt.Errorf("its %s lies outside of it", f.File)
+			return fmt.Errorf("%w: its %s lies outside of it", errPack, f.File)
 		}
 	}
 	for _, r := range p.Refers {
 		if r.At < 0 || r.Payload.Bytes < 0 || r.At > end-r.Payload.Bytes {
-			return nil, fmt.Errorf("its payload %s lies outside of it", r.Payload.SHA256)
+			return fmt.Errorf("%w: its payload %s lies outside of it", errPack, r.Payload.SHA256)
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // section is a Body that is part of a file.

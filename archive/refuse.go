@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
@@ -23,7 +22,8 @@ var ErrUnstorable = errors.New("the spooled capture can never be stored")
 
 // RefusedDir is the folder in a spool with what was put aside: for each capture
 // the pack or folder that waited, under the capture's id, and beside it a file
-// <id>.why.txt that says why. Nothing deletes them.
+// <id>.why.txt that says why; of a pack that cannot be read also those of its
+// records that can (<id>.records.warc.gz). Nothing deletes them.
 const RefusedDir = "refused"
 
 const whySuffix = ".why.txt"
@@ -116,7 +116,7 @@ func CountRefused(spool string) (int, error) {
 	}
 	n := 0
 	for _, name := range names {
-		if !strings.HasSuffix(name.Name(), whySuffix) {
+		if isCapture(name.Name()) {
 			n++
 		}
 	}

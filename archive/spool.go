@@ -224,7 +224,8 @@ func (p *Pending) draft() ([]byte, error) {
 }
 
 // list reads what waits, oldest first (the names begin with a time). What
-// cannot be read is reported with the others, not instead.
+// cannot be read is reported with the others, not instead, and a capture whose
+// bytes are damaged is mended or put aside (*UnreadableError).
 func (s *spool) list() ([]*Pending, error) {
 	names, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -242,6 +243,14 @@ func (s *spool) list() ([]*Pending, error) {
 			open = openFolder
 		}
 		p, err := open(path)
+		if id, perr := capture.ParseID(n.Name()); perr == nil && errors.Is(err, errPack) {
+			var told error
+			p, told = s.salvage(path, id, err)
+			if errs = append(errs, told); p != nil {
+				all = append(all, p)
+			}
+			continue
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the spooled capture in %s cannot be read, move it away and look at it: %w", path, err))
 			continue

@@ -2,7 +2,7 @@ package archive
 
 import (
 	"bytes"
-	"encoding/binary"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 	"github.com/trawlmark/trawlmark/archive/catalog"
+	"github.com/trawlmark/trawlmark/archive/warc"
 )
 
 // testDraft has what json.Marshal would write as escapes: a manifest that does
@@ -263,31 +264,117 @@ func TestAPackThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestOnlyWholePacksAreTaken(t *testing.T) {
+	outside := func(p Pending) []byte {
+		doc, _ := json.Marshal(p)
+		return append(doc, trailer(int64(len(doc)))...)
+	}
+	flipped := func(b []byte, at int) []byte { b = bytes.Clone(b); b[len(b)+at] ^= 1; return b }
+	for name, c := range map[string]struct {
+		damage func(whole []byte) []byte
+		mended bool // its description is still there
+	}{
+		"empty":           {func([]byte) []byte { return nil }, false},
+		"cut at the end":  {func(b []byte) []byte { return b[:len(b)-1] }, true},
+		"no trailer":      {func(b []byte) []byte { return b[:len(b)-packTrailer] }, true},
+		"more at the end": {func(b []byte) []byte { return append(bytes.Clone(b), make([]byte, 4096)...) }, true},
+		"another length":  {func(b []byte) []byte { return flipped(b, -packTrailer+7) }, true},
+		"another magic":   {func(b []byte) []byte { return flipped(b, -1) }, true},
+		"no description":  {func(b []byte) []byte { return b[:len(b)-packTrailer-3] }, false},
+		"cut at the head": {func(b []byte) []byte { return b[3:] }, false},
+		"only a trailer":  {func(b []byte) []byte { return b[len(b)-packTrailer:] }, false},
+		"length too long": {func([]byte) []byte { return append(bytes.Repeat([]byte{0xff}, 8), packMagic...) }, false},
+		"a file outside": {func([]byte) []byte {
+			return outside(Pending{Files: []spooled{{File: "a", At: 1 << 62, Print: capture.Fingerprint{Size: 5}}}})
+		}, false},
+		"a file negative": {func([]byte) []byte { return outside(Pending{Files: []spooled{{File: "a", At: -1}}}) }, false},
+		"a payload outside": {func([]byte) []byte {
+			return outside(Pending{Refers: []referred{{At: 3, Payload: catalog.Payload{Bytes: 9}}}})
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, p := spoolWith(t, map[string]string{"a": "first"}, "a")
+			var damaged []byte
+			damage(t, p, func(b []byte) []byte { damaged = c.damage(b); return damaged })
+			if err := s.sweep(); err != nil { // the next start
+				t.Fatal(err)
+			}
+			list, err := s.list()
+			var u *UnreadableError
+			if !errors.As(err, &u) || !errors.Is(err, errPack) || u.Capture != p.ID || u.Mended != c.mended {
+				t.Fatalf("%d captures wait, %v", len(list), err)
+			}
+			if c.mended {
+				if len(list) != 1 || bodyText(t, list[0], list[0].Files[0]) != "first" || list[0].size != s.used.Load() {
+					t.Errorf("%d captures wait, %d bytes are counted", len(list), s.used.Load())
+				}
+				if _, err := s.list(); err != nil {
+					t.Errorf("mended and read once more: %v", err)
+				}
+				return
+			}
+			if kept, err := os.ReadFile(u.Kept); err != nil || !bytes.Equal(kept, damaged) || len(list) != 0 || s.used.Load() != 0 {
+				t.Errorf("%d captures wait, %d bytes are counted, put aside were %d of %d, %v", len(list), s.used.Load(), len(kept), len(damaged), err)
+			}
+			if why, err := os.ReadFile(u.Kept + whySuffix); err != nil || !strings.Contains(string(why), u.Cause.Error()) {
+				t.Errorf("the reason is %q, %v", why, err)
+			}
+			if n, err := CountRefused(s.dir); err != nil || n != 1 {
+				t.Errorf("%d captures are aside, %v", n, err)
+			}
+			if list, err := s.list(); err != nil || len(list) != 0 {
+				t.Errorf("looked once more: %d captures wait, %v", len(list), err)
+			}
+		})
+	}
+}
+
+// Of a capture that was cut short the records are brought out that are whole,
+// and a second one of the same id takes nothing from the first.
+func TestRecordsOfADamagedPackAreBroughtOut(t *testing.T) {
 	s, p := spoolWith(t, map[string]string{"a": "first"}, "a")
-	whole, err := os.ReadFile(p.path)
+	var file bytes.Buffer
+	index, err := warc.WriteCapture(t.Context(), &file, &capture.Capture{
+		ID: p.ID, URL: "https://x.example/", Started: time.Now(), Finished: time.Now(), Outcome: capture.DNSFailed,
+		Artifacts: []*capture.Artifact{
+			{Role: capture.RoleText, URL: "https://x.example/", MediaType: "text/plain", Taken: time.Now(), Body: capture.Bytes("one")},
+			{Role: capture.RoleDOM, URL: "https://x.example/", MediaType: "text/html", Taken: time.Now(), Body: capture.Bytes("two")},
+		},
+	}, warc.Options{NewID: capture.NewIDSource(time.Now, rand.Reader).New})
 	if err != nil {
 		t.Fatal(err)
 	}
-	outside := func(p Pending) []byte {
-		doc, _ := json.Marshal(p)
-		return append(binary.BigEndian.AppendUint64(doc, uint64(len(doc))), packMagic...)
-	}
-	for name, b := range map[string][]byte{
-		"empty":             {},
-		"cut at the end":    whole[:len(whole)-1],
-		"cut at the head":   whole[3:],
-		"only a trailer":    whole[len(whole)-packTrailer:],
-		"length too long":   append(bytes.Repeat([]byte{0xff}, 8), packMagic...),
-		"a file outside":    outside(Pending{Files: []spooled{{File: "a", At: 1 << 62, Print: capture.Fingerprint{Size: 5}}}}),
-		"a file negative":   outside(Pending{Files: []spooled{{File: "a", At: -1}}}),
-		"a payload outside": outside(Pending{Refers: []referred{{At: 3, Payload: catalog.Payload{Bytes: 9}}}}),
-	} {
-		if err := os.WriteFile(p.path, b, 0o600); err != nil {
+	last := index.Records[len(index.Records)-1]
+	for _, want := range []string{p.ID.String(), p.ID.String() + "-2"} {
+		if err := os.WriteFile(p.path, file.Bytes()[:last.Offset+last.Length/2], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := s.list(); err == nil || len(list) != 0 || !strings.Contains(err.Error(), p.path) {
-			t.Errorf("%s: %d captures wait, %v", name, len(list), err)
+		_, err = s.list()
+		var u *UnreadableError
+		if !errors.As(err, &u) || u.Records != len(index.Records)-1 || u.Records < 2 || filepath.Base(u.Kept) != want {
+			t.Fatalf("%+v, %v; the WARC had %d records", u, err, len(index.Records))
 		}
+		out, err := os.ReadFile(u.Kept + recordsSuffix)
+		if err != nil || !bytes.Equal(out, file.Bytes()[:last.Offset]) {
+			t.Errorf("%d bytes were brought out of %d, %v", len(out), last.Offset, err)
+		}
+	}
+	if n, err := CountRefused(s.dir); err != nil || n != 2 {
+		t.Errorf("%d captures are aside, %v", n, err)
+	}
+}
+
+// What has not the name of a capture is somebody else's, and stays.
+func TestStrangeFilesOfTheSpoolStay(t *testing.T) {
+	s, _ := spoolWith(t, map[string]string{"a": "first"}, "a")
+	strange := filepath.Join(s.dir, "lost+found")
+	if err := os.WriteFile(strange, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.list(); err == nil || len(list) != 1 || !strings.Contains(err.Error(), strange) {
+		t.Errorf("%d captures wait, %v", len(list), err)
+	}
+	if _, err := os.Stat(strange); err != nil {
+		t.Error(err)
 	}
 }
 
