@@ -42,7 +42,7 @@ chaos: ## 10,000 visits and 500 captures while everything dies (TRAWLMARK_CHAOS_
 	TRAWLMARK_CHAOS=full $(GO) test -count=1 -v -timeout 4h -run 'TestFleetLosesNothingWhateverDies' ./cmd/trawlmark
 
 SOAK ?= 1h
-soak: ## a fleet at work for SOAK (1h): nothing grows, nothing piles up
+soak: ## a fleet at work for SOAK (1h): visits get no slower, nothing grows or piles up
 	@deploy/setup.sh test
 	TRAWLMARK_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 48h -run 'TestFleetSoak' ./cmd/trawlmark
 

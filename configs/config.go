@@ -148,6 +148,7 @@ type Chrome struct {
 	RecycleAfter int      `yaml:"recycle_after"`
 	RecycleAge   Duration `yaml:"recycle_age"`
 	RecycleRSS   Size     `yaml:"recycle_rss"`
+	HangWait     Duration `yaml:"hang_wait"`
 	Sandbox      string   `yaml:"sandbox"` // require, prefer or off
 }
 

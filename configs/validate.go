@@ -156,6 +156,7 @@ func (c *Config) validateTimes() error {
 	between("seal.timeout", c.Seal.Timeout, time.Second, 10*time.Minute)
 	between("crawler.deadline", c.Crawler.Deadline, 5*time.Second, time.Hour)
 	between("chrome.recycle_age", c.Chrome.RecycleAge, time.Minute, day)
+	between("chrome.hang_wait", c.Chrome.HangWait, 3*time.Second, 10*time.Minute)
 	between("egress.dial_timeout", c.Egress.DialTimeout, 100*time.Millisecond, 2*time.Minute)
 	between("worker.lease", c.Worker.Lease, 2*time.Second, time.Hour)
 	between("worker.drain", c.Worker.Drain, time.Second, time.Hour)

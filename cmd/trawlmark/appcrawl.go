@@ -159,7 +159,8 @@ func (a *app) openRenderer(ctx context.Context) (*render.Renderer, error) {
 	}
 	r, err := render.New(ctx, render.Config{
 		ChromePath: path, MaxContexts: a.cfg.Chrome.Contexts, RecycleAfter: a.cfg.Chrome.RecycleAfter,
-		RecycleAge: a.cfg.Chrome.RecycleAge.D(), RecycleRSS: int64(a.cfg.Chrome.RecycleRSS), Sandbox: sandbox(a.cfg.Chrome.Sandbox),
+		RecycleAge: a.cfg.Chrome.RecycleAge.D(), RecycleRSS: int64(a.cfg.Chrome.RecycleRSS), HangWait: a.cfg.Chrome.HangWait.D(),
+		Sandbox:   sandbox(a.cfg.Chrome.Sandbox),
 		ExtraSPKI: guard.ExtraCAKeys(), OwnPort: guard.OwnPort, Now: a.now, Log: a.log,
 	})
 	if err != nil {
