@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -33,11 +35,9 @@ $ sh verify/verify.sh TRUST.txt     # up to the first colon, sorted
 // a receiver will, by a trust file with the keys of the log and the roots that
 // the stamps lead to. The artifacts were measured against their manifests.
 func expect(ctx context.Context, in Input, files []file, views []*view) ([]byte, error) {
-	o, err := sealOf(ctx, files)
-	if err != nil {
-		return nil, err
-	}
+	o := sealOf(ctx, files)
 	v := &verification{Report: &Report{}, o: o, trust: Trust{Keys: in.Log.Keys, Roots: rootsIn(o), At: in.At}, files: map[capture.ID][]int{}, sealOnly: true}
+	var err error
 	if v.known, err = v.trust.verifiers(); err != nil {
 		return nil, err
 	}
@@ -70,24 +70,53 @@ func expect(ctx context.Context, in Input, files []file, views []*view) ([]byte,
 	return b.Bytes(), ctx.Err()
 }
 
-// sealOf makes a container of the small files that prove the others.
-func sealOf(ctx context.Context, files []file) (*opened, error) {
-	var small []file
+// sealOf gives the small files that prove the others as if they were in a
+// container: they are read where they are.
+func sealOf(ctx context.Context, files []file) *opened {
+	p := planned{ctx: ctx}
 	for _, f := range files {
 		if strings.HasPrefix(f.name, "seal/") || strings.HasPrefix(f.name, "custody/") {
-			small = append(small, f)
+			p.files = append(p.files, f)
 		}
 	}
-	sortFiles(small)
-	members := make([]member, len(small))
-	for i, f := range small {
-		members[i] = member{f.name, f.crc, f.size}
+	sortFiles(p.files)
+	members, find := make([]member, len(p.files)), map[string]int{}
+	for i, f := range p.files {
+		members[i], find[f.name] = member{f.name, f.crc, f.size}, i
 	}
-	var b bytes.Buffer
-	if err := layout(members).copyInto(ctx, &b, func(i int) Source { return small[i].src }); err != nil {
-		return nil, err
+	p.box = layout(members)
+	return &opened{container: p.box, r: p, find: find}
+}
+
+// planned reads the data of files that are to be put into a container.
+type planned struct {
+	ctx   context.Context //nolint:containedctx // an io.ReaderAt takes none, and this one ends with the call
+	box   *container
+	files []file
+}
+
+// ReadAt reads within the data of one file.
+func (p planned) ReadAt(b []byte, at int64) (int, error) {
+	i, exact := slices.BinarySearch(p.box.offset, at)
+	if !exact {
+		i--
 	}
-	return open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if i < 0 {
+		return 0, io.EOF
+	}
+	r, err := p.files[i].src(p.ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	if _, err := io.CopyN(io.Discard, r, at-p.box.offset[i]); err != nil {
+		return 0, err
+	}
+	n, err := io.ReadFull(r, b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // rootsIn gives the last certificate of each chain: the root that it leads to.
