@@ -137,6 +137,41 @@ func (c *keepingConn) QueryContext(ctx context.Context, text string, args []driv
 	return &keptRows{Rows: rows, conn: c, of: s}, nil
 }
 
+// BeginTx implements driver.ConnBeginTx. What it says is what the driver says
+// for the options that openSQLite gives it.
+func (c *keepingConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	begin := "begin immediate"
+	if o.ReadOnly {
+		begin = "begin"
+	}
+	if _, err := c.ExecContext(ctx, begin, nil); err != nil {
+		// It may have begun all the same, when the context ended meanwhile.
+		_ = keptTx{c}.Rollback()
+		return nil, err
+	}
+	return keptTx{c}, nil
+}
+
+// keptTx ends a transaction. Neither way watches the context that it was begun
+// with: what took effect must not be told as a failure, and SQLite's busy
+// timeout bounds what a commit may wait for.
+type keptTx struct{ c *keepingConn }
+
+// Commit implements driver.Tx.
+func (t keptTx) Commit() error {
+	_, err := t.c.ExecContext(context.Background(), "commit", nil)
+	if err != nil {
+		_ = t.Rollback() // database/sql expects no transaction after it
+	}
+	return err
+}
+
+// Rollback implements driver.Tx.
+func (t keptTx) Rollback() error {
+	_, err := t.c.ExecContext(context.Background(), "rollback", nil)
+	return err
+}
+
 // Close implements driver.Conn.
 func (c *keepingConn) Close() error {
 	for e := c.order.Front(); e != nil; e = e.Next() {

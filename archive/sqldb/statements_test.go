@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -173,5 +174,51 @@ func TestKeptStatementsAreBounded(t *testing.T) {
 	k := kept(t, db)
 	if n := k.order.Len(); n != keptStatements || k.kept[long] != nil || k.kept[`SELECT 0`] != nil || k.kept[fmt.Sprintf(`SELECT %d`, keptStatements+49)] == nil {
 		t.Errorf("%d statements are kept, or the wrong ones", n)
+	}
+}
+
+// However a transaction ends, and whenever its context does, the connection has
+// none afterwards, and what was told as committed is there.
+func TestTransactionsEnd(t *testing.T) {
+	db := openKeeping(t)
+	const add = `INSERT INTO t (id, name) VALUES ($1, 'x')`
+	count := func() (n int) {
+		t.Helper()
+		if err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM t`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	want := count()
+	for i := range 60 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { // somewhere in the middle, or after it
+			for range i * 20 {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+		err := db.Tx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, add, 100+i); err != nil {
+				return err
+			}
+			if i%3 == 0 {
+				return context.DeadlineExceeded // of the caller's own
+			}
+			return nil
+		})
+		if err == nil {
+			want++
+		}
+		cancel()
+		if got := count(); got != want {
+			t.Fatalf("%d: %d rows, want %d, after %v", i, got, want, err)
+		}
+		if err := db.Read(t.Context(), func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `SELECT 1`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
