@@ -12,22 +12,18 @@ import (
 // million captures, the page is full after a thousand of them.
 var countSteps = [...]int{500, 5000, 50_000}
 
-// rarest gives the place of the whole word that fewer captures have than the
-// query's other parts, or len(whole) when another part is rarer or nothing needs
-// to be chosen: one index gives the captures in their order, and the other parts
-// are asked of each until the page is full, so the rarest fills it soonest. It
-// costs a few index entries where a wrong choice costs as many look-ups as there
-// are captures of a site.
+// rarest gives the place among the query's parts of the one that the fewest
+// captures have: its index gives the captures in their order, and the other
+// parts are asked of each until the page is full, so the rarest fills it soonest.
+// It costs a few index entries where a wrong choice costs as many look-ups as
+// there are captures of a site.
 func (q Query) rarest(ctx context.Context, db queryer) (int, error) {
 	whole := q.whole()
 	if q.Case != "" { // has few captures: see sql
 		return len(whole), nil
 	}
 	parts := q.parts(whole)
-	switch {
-	case len(whole) == 0:
-		return 0, nil
-	case len(parts) == 1:
+	if len(parts) < 2 {
 		return 0, nil
 	}
 	for _, most := range countSteps {
@@ -42,22 +38,35 @@ func (q Query) rarest(ctx context.Context, db queryer) (int, error) {
 			}
 		}
 		if least < math.MaxInt {
-			return min(best, len(whole)), nil
+			return best, nil
 		}
 	}
 	return longest(whole), nil // all are common: a longer word is mostly the rarer one
 }
 
+// leading reports whether a column's index gives the captures when the part
+// rarest leads. Where there is nothing to choose the database does.
+func (q Query) leading(whole []string, rarest int) func(column string) bool {
+	parts := q.parts(whole)
+	if q.Case != "" || len(parts) < 2 || rarest >= len(parts) {
+		return func(string) bool { return true }
+	}
+	lead := parts[rarest].column
+	return func(column string) bool {
+		return column == lead || lead == "item_id" && column == "site" // one index has both
+	}
+}
+
 // part is what must be so of a capture and has an index in the order of results.
 type part struct {
-	table, where string
-	args         []any
+	table, column, where string
+	args                 []any
 }
 
 // parts lists the whole words first, in their order.
 func (q Query) parts(whole []string) (all []part) {
 	add := func(table, column string, value any) {
-		p := part{table: table}
+		p := part{table: table, column: column}
 		arg := func(v any) string { p.args = append(p.args, v); return fmt.Sprintf("$%d", len(p.args)) }
 		where := []string{column + " = " + arg(value)}
 		if column == "item_id" && q.Site != "" { // there is no index of items of every site
@@ -77,7 +86,7 @@ func (q Query) parts(whole []string) (all []part) {
 		add("capture", eq.column, eq.value)
 	}
 	if q.Held {
-		all = append(all, part{"capture", "held", nil})
+		all = append(all, part{table: "capture", column: "held", where: "held"})
 	}
 	return all
 }

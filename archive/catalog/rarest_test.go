@@ -33,13 +33,33 @@ func TestTheRarestPartLeads(t *testing.T) {
 			"of a case":                    {Query{Text: "bag", Case: m.cases[0]}, 1},
 			"a beginning with a word":      {Query{Text: "example bran*", Site: "small"}, 1},
 			"no word":                      {Query{Site: "small"}, 0},
+			"a rare outcome of a site":     {Query{Site: "large", Outcome: "removed"}, 1},
 		} {
 			got, err := x.q.rarest(t.Context(), c.db)
 			if err != nil || got != x.want {
 				t.Errorf("%s: part %d leads, want %d; %v", name, got, x.want, err)
 			}
 		}
-		for lead := range 3 {
+		for name, q := range map[string]Query{
+			"two columns": {Site: "small", Outcome: "captured"}, "three": {Site: "large", Outcome: "captured", Watch: "watch-7"},
+			"a word and two": {Text: "example", Site: "small", Outcome: "captured"},
+		} {
+			var first int
+			for lead := range len(q.parts(q.whole())) {
+				sql, args, err := q.sql(1000, lead)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := entries(t.Context(), c.db, sql, args...)
+				if lead == 0 {
+					first = len(got)
+				}
+				if err != nil || len(got) == 0 || len(got) != first {
+					t.Errorf("%s, led by part %d: %d captures, else %d; %v", name, lead, len(got), first, err)
+				}
+			}
+		}
+		for lead := range 2 {
 			sql, args, err := whole.sql(1000, lead)
 			if err != nil {
 				t.Fatal(err)

@@ -151,8 +151,7 @@ func (q Query) beginning() string {
 }
 
 // sql is the query of one page. Its results come in the order of one index,
-// from which the page is filled: that of the whole word rarest when it is one's
-// place among the words, else that of the rest of the query.
+// from which the page is filled: that of the part rarest (see parts).
 func (q Query) sql(limit, rarest int) (string, []any, error) {
 	var args []any
 	arg := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
@@ -173,6 +172,7 @@ func (q Query) sql(limit, rarest int) (string, []any, error) {
 		from, started, id = "capture c JOIN word w ON w.capture = c.id AND w.word = "+arg([]byte(whole[rarest])), "w.started", "w.capture"
 	}
 	order := started + " DESC, " + id + " DESC"
+	leads := q.leading(whole, rarest)
 	for i, w := range qw {
 		lo, hi := wordRange(w)
 		switch {
@@ -185,7 +185,11 @@ func (q Query) sql(limit, rarest int) (string, []any, error) {
 		}
 	}
 	for _, eq := range q.equal() {
-		where = append(where, "c."+eq.column+" = "+arg(eq.value))
+		column := "c." + eq.column
+		if !leads(eq.column) {
+			column += " || ''" // keeps a database from its index
+		}
+		where = append(where, column+" = "+arg(eq.value))
 	}
 	if q.Case != "" {
 		// A case has few captures: they are looked up and sorted. The sign keeps
