@@ -48,6 +48,10 @@ func TestARedactionIsLookedAtStoredFoundAndHandedOver(t *testing.T) {
 	if out, errs, code = s.do(verifyCommand, file, made.Redaction.String()); code != exitOK || strings.Count(out, ": PASS\n") != 2 || !strings.Contains(out, "storage lock          PASS") || !strings.Contains(out, "withheld (digest known: sha256") || !strings.Contains(out, "redaction of "+s.id.String()) {
 		t.Errorf("verify: exit code %d\n%s%s", code, out, errs)
 	}
+	if out, errs, code = s.do(verifyCommand, made.Redaction.String(), "--all"); code != exitOK || !strings.Contains(out, "PASS        the original's warc: every record is in the copy as it was") ||
+		!strings.Contains(out, "pixels are black, all others are as captured") {
+		t.Errorf("against the original: exit code %d\n%s%s", code, out, errs)
+	}
 }
 
 func TestAnOrderThatIsNoneIsRefusedBeforeAnythingOpens(t *testing.T) {

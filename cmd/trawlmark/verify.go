@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,8 @@ func verifyCommand(g *globals) *cobra.Command {
 		Long: `Verify checks a package file, or captures in the store, against the log's keys and
 the authorities' roots: of this installation, or of the file given by --trust.
 For a package of somebody else, use --trust, or trawlmark-verify. Of captures in
-the store it also asks the storage for lock, legal hold and version of each object.
+the store it also asks the storage for lock, legal hold and version of each object,
+and holds a redaction against its original while that is there.
 
 PASS is good. FAIL is not (exit 6). NOT-CHECKED means that nobody knows (exit 7).
 Looking at captures this way is no custody event: nothing is shown of them.
@@ -287,16 +289,23 @@ func (s store) verify(ctx context.Context, arg string, trust bundle.Trust) (veri
 		}
 		return verifiedOf(arg, r, bundle.Layers()), nil
 	}
-	tmp, err := os.CreateTemp("", "trawlmark-verify-*")
+	dir, err := os.MkdirTemp("", "trawlmark-verify-*")
 	if err != nil {
 		return verified{}, err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = s.exporter.Export(ctx, tmp, export.Request{Captures: []capture.ID{id}, By: "system:verify", Dry: true})
-	if err = errors.Join(err, tmp.Close()); err != nil {
+	defer os.RemoveAll(dir)
+	file, err := s.packed(ctx, dir, id)
+	if err != nil {
 		return verified{}, notVerified(err)
 	}
-	r, err := verifyFile(ctx, tmp.Name(), trust)
+	originals, err := s.originalOf(ctx, dir, id)
+	if err != nil {
+		return verified{}, notVerified(err)
+	}
+	r, err := verifyFile(ctx, file, trust, originals...)
+	for _, o := range originals {
+		err = errors.Join(err, o.Close())
+	}
 	if err != nil {
 		return verified{}, err
 	}
@@ -307,6 +316,39 @@ func (s store) verify(ctx context.Context, arg string, trust bundle.Trust) (veri
 		return verified{}, err
 	}
 	return verifiedOf(arg, r, append(layers, bundle.LayerStorage)), nil
+}
+
+// packed makes a package of one capture in a folder; nobody gets it.
+func (s store) packed(ctx context.Context, dir string, id capture.ID) (string, error) {
+	f, err := os.Create(filepath.Join(dir, id.String()+".zip"))
+	if err != nil {
+		return "", err
+	}
+	_, err = s.exporter.Export(ctx, f, export.Request{Captures: []capture.ID{id}, By: "system:verify", Dry: true})
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+// originalOf gives the original of a redaction, to hold it against; none of
+// what is no redaction, or whose original is gone.
+func (s store) originalOf(ctx context.Context, dir string, id capture.ID) ([]*bundle.Originals, error) {
+	of, err := s.exporter.Catalog.Original(ctx, id)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if e, err := s.exporter.Catalog.Get(ctx, of); errors.Is(err, catalog.ErrNotFound) || err == nil && e.State != "" {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	file, err := s.packed(ctx, dir, of)
+	if err != nil {
+		return nil, fmt.Errorf("the original %s: %w", of, err)
+	}
+	o, err := bundle.OpenOriginals(file)
+	return []*bundle.Originals{o}, err
 }
 
 // verifyLocks adds what the storage says of a capture's objects: a package
@@ -345,7 +387,7 @@ func verifiedOf(name string, r *bundle.Report, layers []bundle.Layer) verified {
 	return v
 }
 
-func verifyFile(ctx context.Context, name string, trust bundle.Trust) (*bundle.Report, error) {
+func verifyFile(ctx context.Context, name string, trust bundle.Trust, originals ...*bundle.Originals) (*bundle.Report, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -355,7 +397,7 @@ func verifyFile(ctx context.Context, name string, trust bundle.Trust) (*bundle.R
 	if err != nil {
 		return nil, err
 	}
-	return bundle.Verify(ctx, f, fi.Size(), trust)
+	return bundle.VerifyWith(ctx, f, fi.Size(), trust, bundle.Options{Originals: originals})
 }
 
 func (v verified) print(w io.Writer, all bool) {
