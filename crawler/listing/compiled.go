@@ -264,10 +264,16 @@ func (d *Document) inDecoy(n *html.Node) bool {
 	if d.decoySet == nil {
 		return false
 	}
-	for p := n; p != nil; p = p.Parent {
-		if d.decoySet[p] {
-			return true
+	in, up := false, n
+	for ; up != nil; up = up.Parent {
+		known, ok := d.decoyIn[up]
+		if ok || d.decoySet[up] {
+			in = known || d.decoySet[up]
+			break
 		}
 	}
-	return false
+	for p := n; p != up; p = p.Parent {
+		d.decoyIn[p] = in
+	}
+	return in
 }

@@ -47,6 +47,8 @@ type Document struct {
 	seen     bool
 	amounts  map[string]map[string]bool
 	decoySet map[*html.Node]bool
+	decoyIn  map[*html.Node]bool // what inDecoy said
+	abs      map[string]string   // what Absolute said
 	titles   []string
 	names    map[string]nameFlags
 	around   map[string]nameFlags
@@ -85,6 +87,7 @@ func Parse(pageURL string, d Decoded) *Document {
 		doc.root = &html.Node{Type: html.DocumentNode}
 	}
 	doc.collect()
+	doc.abs = map[string]string{} // not before: <base> changes them
 	return doc
 }
 
@@ -258,12 +261,22 @@ func (d *Document) Absolute(ref string) string {
 	if ref == "" || len(ref) > 8192 {
 		return ""
 	}
-	u, err := d.base.Parse(ref)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return ""
+	if abs, ok := d.abs[ref]; ok {
+		return abs
 	}
-	return u.String()
+	abs := ""
+	if u, err := d.base.Parse(ref); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
+		abs = u.String()
+	}
+	if d.abs != nil && len(d.abs) < maxAbsolute {
+		d.abs[ref] = abs
+	}
+	return abs
 }
+
+// maxAbsolute bounds the addresses that are remembered: the links of a page are
+// asked for several times.
+const maxAbsolute = 20_000
 
 // Anchors are the <a> of the page in its order.
 func (d *Document) Anchors() []*html.Node { return d.anchors }
@@ -325,9 +338,24 @@ func rawText(n *html.Node) string {
 	return b.String()
 }
 
-var unseen = map[atom.Atom]bool{atom.Script: true, atom.Style: true, atom.Noscript: true, atom.Template: true, atom.Iframe: true, atom.Svg: true}
+// unseen reports elements whose text nobody reads.
+func unseen(a atom.Atom) bool {
+	switch a {
+	case atom.Script, atom.Style, atom.Noscript, atom.Template, atom.Iframe, atom.Svg:
+		return true
+	}
+	return false
+}
 
-var blocks = map[atom.Atom]bool{atom.P: true, atom.Div: true, atom.Li: true, atom.Br: true, atom.Tr: true, atom.Td: true, atom.Th: true, atom.Dd: true, atom.Dt: true, atom.H1: true, atom.H2: true, atom.H3: true, atom.H4: true, atom.Section: true, atom.Article: true, atom.Ul: true, atom.Ol: true, atom.Table: true, atom.Option: true, atom.Button: true, atom.Title: true}
+// blocks reports elements that stand on lines of their own.
+func blocks(a atom.Atom) bool {
+	switch a {
+	case atom.P, atom.Div, atom.Li, atom.Br, atom.Tr, atom.Td, atom.Th, atom.Dd, atom.Dt, atom.H1, atom.H2, atom.H3, atom.H4,
+		atom.Section, atom.Article, atom.Ul, atom.Ol, atom.Table, atom.Option, atom.Button, atom.Title:
+		return true
+	}
+	return false
+}
 
 // nodeText gives the text of an element as a reader sees it: no scripts, block
 // elements apart.
@@ -345,10 +373,10 @@ func writeText(b *strings.Builder, n *html.Node, most int) {
 		b.WriteString(n.Data)
 		return
 	}
-	if n.Type == html.ElementNode && unseen[n.DataAtom] {
+	if n.Type == html.ElementNode && unseen(n.DataAtom) {
 		return
 	}
-	block := blocks[n.DataAtom]
+	block := blocks(n.DataAtom)
 	if block {
 		b.WriteByte('\n')
 	} else if n.Type == html.ElementNode && isCents(n) {
@@ -364,6 +392,12 @@ func writeText(b *strings.Builder, n *html.Node, most int) {
 
 var centsName = regexp.MustCompile(`(?i)cent(?:s|avos|imes)?\b|decimal|fraction|superscript|(?:^|[-_ ])sup(?:$|[-_ ])`)
 
+func namesCents(class string) bool {
+	return class != "" && containsAny(strings.ToLower(class), centsWords) && centsName.MatchString(class)
+}
+
+var centsWords = []string{"cent", "decimal", "fraction", "sup"}
+
 // isCents recognises raised cents ($12<sup>99</sup>): without a mark their
 // digits would join the whole amount's.
 func isCents(n *html.Node) bool {
@@ -372,7 +406,7 @@ func isCents(n *html.Node) bool {
 		return false
 	}
 	t := strings.TrimSpace(c.Data)
-	return len(t) == 2 && isDigit(t[0]) && isDigit(t[1]) && (n.DataAtom == atom.Sup || centsName.MatchString(attr(n, "class")))
+	return len(t) == 2 && isDigit(t[0]) && isDigit(t[1]) && (n.DataAtom == atom.Sup || namesCents(attr(n, "class")))
 }
 
 // writeCentsMark writes the decimal separator that the layout stands for: the
@@ -397,9 +431,41 @@ func writeCentsMark(b *strings.Builder) {
 // Text gives an element's text, cleaned.
 func Text(n *html.Node) string { return Clean(nodeText(n)) }
 
+// plainText reports a text of ASCII alone, and whether Clean has nothing to do.
+func plainText(s string) (plain, tidy bool) {
+	tidy = s == "" || s[0] != ' ' && s[len(s)-1] != ' '
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= 0x80:
+			return false, false
+		case c >= '\t' && c <= '\r', c == ' ' && i > 0 && s[i-1] == ' ':
+			tidy = false
+		}
+	}
+	return true, tidy
+}
+
+// oneSpace is Clean for a text of ASCII alone.
+func oneSpace(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for word := range strings.FieldsSeq(s) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(word)
+	}
+	return b.String()
+}
+
 // Clean makes a text comparable: NFC, one space for every run of white space,
 // no invisible characters at the ends.
 func Clean(s string) string {
+	if plain, tidy := plainText(s); tidy {
+		return s
+	} else if plain {
+		return oneSpace(s)
+	}
 	s = norm.NFC.String(strings.ToValidUTF8(s, "\uFFFD"))
 	return strings.Trim(strings.Join(strings.Fields(s), " "), " \u200b\u200e\u200f\ufeff\u00ad\u2060")
 }

@@ -3,6 +3,7 @@ package listing
 import (
 	"regexp"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -79,14 +80,35 @@ func (d *Document) priceFlags(name string) nameFlags {
 }
 
 func classes(n *html.Node) string {
+	found, only := 0, ""
+	for _, a := range n.Attr {
+		if isName(a.Key) {
+			found, only = found+1, a.Val
+		}
+	}
+	if found == 0 {
+		return ""
+	}
+	if found == 1 {
+		return clipRunes(only, 300)
+	}
 	var b strings.Builder
 	for _, a := range n.Attr {
-		if a.Key == "class" || a.Key == "id" || a.Key == "data-testid" || a.Key == "data-test" || a.Key == "data-qa" || a.Key == "data-automation" {
+		if isName(a.Key) {
 			b.WriteString(clipRunes(a.Val, 300))
 			b.WriteByte(' ')
 		}
 	}
 	return b.String()
+}
+
+// isName reports the attributes in which shops say what an element is.
+func isName(key string) bool {
+	switch key {
+	case "class", "id", "data-testid", "data-test", "data-qa", "data-automation":
+		return true
+	}
+	return false
 }
 
 // markCommonDecoys marks the page's furniture and the parts that are named
@@ -278,7 +300,7 @@ func (e *extraction) priceSpots() []priceSpot {
 		if headings[n] && heading < 0 {
 			heading = order
 		}
-		if len(spots) >= maxSpots || looked >= maxLooked || unseen[n.DataAtom] {
+		if len(spots) >= maxSpots || looked >= maxLooked || unseen(n.DataAtom) {
 			continue
 		}
 		name := classes(n)
@@ -302,7 +324,7 @@ var priceSymbol = regexp.MustCompile(`(?i)icon|alert|alarm|histor|chart|graph|dr
 // drawsPrice reports an element that is named after a price and shows it as a
 // picture: no digit in it is a text.
 func drawsPrice(n *html.Node, name string) bool {
-	if n.FirstChild == nil || priceSymbol.MatchString(name) || TextLen(n, 12) > 10 || strings.ContainsAny(Text(n), "0123456789") {
+	if n.FirstChild == nil || TextLen(n, 12) > 10 || strings.ContainsAny(Text(n), "0123456789") {
 		return false
 	}
 	pictures := 0
@@ -316,7 +338,7 @@ func drawsPrice(n *html.Node, name string) bool {
 			}
 		}
 	}
-	return pictures > 0 && pictures < 20
+	return pictures > 0 && pictures < 20 && !priceSymbol.MatchString(name)
 }
 
 // doubtLists takes back prices that stand in the same kind of box again and
@@ -397,6 +419,9 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 	if TextLen(n, 70) > 60 {
 		return priceSpot{}, false
 	}
+	if !hasDigit(n) {
+		return priceSpot{}, false
+	}
 	text := e.askedText(n)
 	if text == "" || len(text) > 60 || e.doc.inDecoy(n) || strings.Contains(text, "%") || Instalment(contextOf(n)) {
 		return priceSpot{}, false
@@ -427,6 +452,27 @@ func (e *extraction) priceSpot(n *html.Node, name string) (priceSpot, bool) {
 		return priceSpot{}, false
 	}
 	return priceSpot{node: n, money: m, text: text, path: cssPath(n), strike: strike}, true
+}
+
+// hasDigit reports a digit of any script in an element's text.
+func hasDigit(n *html.Node) bool {
+	if n.Type == html.TextNode {
+		for _, r := range n.Data {
+			if r >= '0' && r <= '9' || r >= 0x80 && unicode.Is(unicode.Nd, r) {
+				return true
+			}
+		}
+		return false
+	}
+	if n.Type == html.ElementNode && unseen(n.DataAtom) {
+		return false
+	}
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		if hasDigit(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // askedText is the text of a price element without the earlier price that is
@@ -507,7 +553,7 @@ func touching(n *html.Node) bool {
 	var walk func(*html.Node)
 	walk = func(n *html.Node) {
 		switch {
-		case found || n.Type == html.ElementNode && unseen[n.DataAtom]:
+		case found || n.Type == html.ElementNode && unseen(n.DataAtom):
 			return
 		case n.Type == html.TextNode && n.Data != "":
 			if before != nil && before.Parent != n.Parent && isDigit(n.Data[0]) && isDigit(before.Data[len(before.Data)-1]) && len(strings.TrimSpace(before.Data)) > 1 {
@@ -516,7 +562,7 @@ func touching(n *html.Node) bool {
 			before = n
 			return
 		}
-		apart := n.Type == html.ElementNode && (blocks[n.DataAtom] || isCents(n))
+		apart := n.Type == html.ElementNode && (blocks(n.DataAtom) || isCents(n))
 		if apart {
 			before = nil
 		}
@@ -537,11 +583,17 @@ var saleBox = regexp.MustCompile(`(?i)discount[-_]?(?:container|box|wrap\w*|bloc
 
 var hiddenClass = regexp.MustCompile(`(?i)(?:^|\s)(?:hide|hidden|d-none|is-hidden|u-hidden|display-none)(?:$|\s)`)
 
+func namesHidden(class string) bool {
+	return class != "" && containsAny(strings.ToLower(class), hiddenWords) && hiddenClass.MatchString(class)
+}
+
+var hiddenWords = []string{"hid", "none"}
+
 // hidden reports an element that the page's own marks hide, as far as that is
 // seen without its style sheets.
 func hidden(n *html.Node) bool {
 	for p, i := n, 0; p != nil && i < 5; p, i = p.Parent, i+1 {
-		if _, ok := lookup(p, "hidden"); ok || hiddenClass.MatchString(attr(p, "class")) {
+		if _, ok := lookup(p, "hidden"); ok || namesHidden(attr(p, "class")) {
 			return true
 		}
 		if style := strings.ReplaceAll(attr(p, "style"), " ", ""); strings.Contains(style, "display:none") {

@@ -75,7 +75,7 @@ func slugIsID(s string) bool {
 }
 
 func (d *Document) markDecoys(r *Rules) {
-	d.decoySet = map[*xhtml.Node]bool{}
+	d.decoySet, d.decoyIn = map[*xhtml.Node]bool{}, map[*xhtml.Node]bool{}
 	if r != nil && r.compiled != nil {
 		for _, s := range r.compiled.decoys {
 			for _, n := range d.Find(s.text, s.sel) {

@@ -176,7 +176,11 @@ var itemNumber = regexp.MustCompile(`^(?:\p{L}[\p{L}. ]{0,24}[\s#:№.-]{1,3})?(
 // addItemNumber takes the number that an element named after it shows: what
 // the shop calls the item is more than what its address looks like.
 func (e *extraction) addItemNumber(n *html.Node) {
-	name := attr(n, "id") + " " + attr(n, "class")
+	id, class := attr(n, "id"), attr(n, "class")
+	if !containsAny(id, itemWords) && !containsAny(class, itemWords) {
+		return
+	}
+	name := id + " " + class
 	if len(name) > 200 || !containsAny(name, itemWords) || !containsAny(name, numberWords) || !itemNumberName.MatchString(name) || TextLen(n, 60) > 50 {
 		return
 	}

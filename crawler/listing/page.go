@@ -148,7 +148,7 @@ func TextLen(n *html.Node, most int) int {
 	total := 0
 	var walk func(*html.Node)
 	walk = func(n *html.Node) {
-		if total > most || n.Type == html.ElementNode && unseen[n.DataAtom] {
+		if total > most || n.Type == html.ElementNode && unseen(n.DataAtom) {
 			return
 		}
 		if n.Type == html.TextNode {

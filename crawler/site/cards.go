@@ -35,7 +35,7 @@ func (f *linkFinder) shelf() {
 	}
 	for _, a := range best {
 		abs := f.p.doc.Absolute(listing.Attr(a, "href"))
-		m := f.p.set.For(abs)
+		m := f.p.matchOf(abs)
 		f.addListing(abs, m, a)
 		for i := range f.out {
 			if f.out[i].URL == abs && f.out[i].PriceText == "" {
@@ -58,7 +58,7 @@ func (p *page) shelf() []*html.Node {
 		}
 		abs := p.doc.Absolute(listing.Attr(a, "href"))
 		u, err := url.Parse(abs)
-		if abs == "" || err != nil || p.set.For(abs).Lane != p.match.Lane || len(u.Path) < 4 {
+		if abs == "" || err != nil || p.matchOf(abs).Lane != p.match.Lane || len(u.Path) < 4 {
 			continue
 		}
 		if p.boxPrice(a) == "" || p.doc.InDecoy(a) {
@@ -117,12 +117,12 @@ func (p *page) withoutPrice(found []*html.Node) []*html.Node {
 func (p *page) sameBox(a *html.Node, kinds map[string]map[string]bool, tails map[string]bool) bool {
 	abs := p.doc.Absolute(listing.Attr(a, "href"))
 	u, err := url.Parse(abs)
-	if abs == "" || err != nil || len(u.Path) < 4 || !tails[tailOf(u)] || noPage.MatchString(abs) {
+	if abs == "" || err != nil || len(u.Path) < 4 || !tails[tailOf(u)] || noPage(abs) {
 		return false
 	}
 	for n, up := a, 0; n != nil && up < 5; n, up = n.Parent, up+1 {
 		if len(kinds[boxKind(n)]) >= minCards {
-			return !p.doc.InDecoy(a) && p.set.For(abs).Lane == p.match.Lane
+			return !p.doc.InDecoy(a) && p.matchOf(abs).Lane == p.match.Lane
 		}
 	}
 	return false

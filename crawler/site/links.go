@@ -62,6 +62,9 @@ func (f *linkFinder) nodes(css []string, sels []cascadia.Selector) map[*html.Nod
 }
 
 func (f *linkFinder) allowed(n *html.Node) bool {
+	if len(f.decoys) == 0 && f.within == nil {
+		return true
+	}
 	inside := f.within == nil
 	for a := n; a != nil; a = a.Parent {
 		if f.decoys[a] {
@@ -85,10 +88,10 @@ func (f *linkFinder) anchors() {
 			continue
 		}
 		abs := f.p.doc.Absolute(href)
-		if abs == "" || noPage.MatchString(abs) {
+		if abs == "" || noPage(abs) {
 			continue
 		}
-		m := f.p.set.For(abs)
+		m := f.p.matchOf(abs)
 		if !f.home(m) {
 			continue
 		}
@@ -107,9 +110,37 @@ func (f *linkFinder) anchors() {
 	}
 }
 
-// noPage is an address of a picture or another file: galleries link to them
-// from paths that look like a product's.
-var noPage = regexp.MustCompile(`(?i)^[^?#]+\.(?:jpe?g|png|gif|webp|avif|svg|ico|pdf|zip|mp4|webm|css|js|xml)(?:[?#]|$)`)
+// noPage reports an address of a picture or another file: galleries link to
+// them from paths that look like a product's.
+func noPage(abs string) bool {
+	if i := strings.IndexAny(abs, "?#"); i >= 0 {
+		abs = abs[:i]
+	}
+	i := strings.LastIndexByte(abs, '.')
+	if i < 1 || len(abs)-i > 6 {
+		return false
+	}
+	switch strings.ToLower(abs[i+1:]) {
+	case "jpg", "jpeg", "png", "gif", "webp", "avif", "svg", "ico", "pdf", "zip", "mp4", "webm", "css", "js", "xml":
+		return true
+	}
+	return false
+}
+
+// matchOf is Set.For for the links of a page, which are asked for several times.
+func (p *page) matchOf(abs string) *Match {
+	m, ok := p.matches[abs]
+	if !ok {
+		m = p.set.For(abs)
+		if p.matches == nil {
+			p.matches = map[string]*Match{}
+		}
+		if len(p.matches) < 20*maxLinks {
+			p.matches[abs] = m
+		}
+	}
+	return m
+}
 
 // dropFurniture leaves out what an unknown shop shows beside its results:
 // links in parts named after recommendations, and in menus. Where nearly all
@@ -159,7 +190,7 @@ func (f *linkFinder) linksTo(card *html.Node, id string) bool {
 	if !ok {
 		for n := range card.Descendants() {
 			if n.Type == html.ElementNode && n.Data == "a" {
-				if m := f.p.set.For(f.p.doc.Absolute(listing.Attr(n, "href"))); m.ItemID == id {
+				if m := f.p.matchOf(f.p.doc.Absolute(listing.Attr(n, "href"))); m.ItemID == id {
 					links = true
 					break
 				}
@@ -187,6 +218,12 @@ func (f *linkFinder) home(m *Match) bool {
 // goes on to the item. A crawl must cost nobody money: the item is visited.
 var clickCounter = regexp.MustCompile(`(?i)^https?://[^/?#]*click\d*\.|^https?://[^/?#]+/(?:mclics|sspa/click|aclk)\b`)
 
+// mayCount spares most addresses the expression.
+func mayCount(abs string) bool {
+	low := strings.ToLower(abs)
+	return strings.Contains(low, "clic") || strings.Contains(low, "aclk")
+}
+
 // addListing adds a listing once; a later link with a title completes the
 // earlier one (a card's picture links first, its title second).
 func (f *linkFinder) addListing(abs string, m *Match, a *html.Node) {
@@ -212,7 +249,7 @@ func (f *linkFinder) addListing(abs string, m *Match, a *html.Node) {
 	}
 	f.seen[key] = true
 	f.count++
-	if clickCounter.MatchString(abs) && m.Canonical != "" {
+	if m.Canonical != "" && m.Canonical != abs && mayCount(abs) && clickCounter.MatchString(abs) {
 		abs = m.Canonical
 	}
 	f.out = append(f.out, Link{URL: abs, Canonical: m.Canonical, ItemID: m.ItemID, Kind: KindListing, Position: f.count, Title: title, PriceText: price})

@@ -21,9 +21,10 @@ type page struct {
 	links []Link
 	boxes []*html.Node // see shelf; nil not looked for yet
 	// around is what boxPrice found of elements.
-	around map[*html.Node]box
-	shown  int // one more than the bytes of visible text; 0 not counted yet
-	r      *Reading
+	around  map[*html.Node]box
+	matches map[string]*Match // see matchOf
+	shown   int               // one more than the bytes of visible text; 0 not counted yet
+	r       *Reading
 }
 
 // hasProduct reports whether a product is on the page: what forbids calling it

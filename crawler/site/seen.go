@@ -222,7 +222,7 @@ func (p *page) missing() []listing.FieldName {
 
 // looksEmpty reports a page that shows next to nothing: an application's frame.
 func (p *page) looksEmpty() bool {
-	return len(listing.Clean(p.doc.Visible())) < 400
+	return p.visible() < 400
 }
 
 func joined(fields []listing.FieldName) string {
