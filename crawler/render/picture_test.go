@@ -153,3 +153,81 @@ func TestBrokenImagesDoNotHoldUpThePage(t *testing.T) {
 		t.Errorf("broken: %+v", e)
 	}
 }
+
+// Item descriptions are often frames of another site, far down the page.
+func TestFramesBelowTheFirstScreenAreInThePicture(t *testing.T) {
+	w := newWorld(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", html(`<!doctype html><body style="margin:0"><style>iframe{display:block;border:0;width:200px;height:100px;margin-bottom:900px}</style>
+		<iframe src="http://other.test/"></iframe><iframe src="http://other.test/"></iframe><iframe src="http://frames.shop.test/"></iframe><iframe src="/frame"></iframe>`))
+	mux.HandleFunc("/vh", html(`<!doctype html><body style="margin:0"><div style="height:200vh"></div><iframe src="http://other.test/"></iframe>`))
+	frame := html(`<!doctype html><body style="margin:0;background:red">frame`)
+	mux.HandleFunc("/frame", frame)
+	w.site("shop.test", mux)
+	w.site("other.test", frame)
+	w.site("frames.shop.test", frame)
+	r := newRenderer(t)
+
+	// A frame gets a second to be drawn, which a busy machine may need more of.
+	var blank []int
+	for range 10 {
+		q := w.ask("http://shop.test/")
+		q.Screenshots, q.Width, q.Height = true, 300, 400
+		res := r.Render(context.Background(), q)
+		mustBeFine(t, res)
+		if first := picture(t, res.artifact(capture.RoleViewport)); first.Bounds().Dy() != 400 || !red(first, 100, 80) || red(first, 100, 200) {
+			t.Fatalf("the first screen is %v", first.Bounds())
+		}
+		full := picture(t, res.artifact(capture.RoleFullPage))
+		if full.Bounds().Dy() != 4000 {
+			t.Fatalf("the page is %d high", full.Bounds().Dy())
+		}
+		if blank = nil; red(full, 100, 500) {
+			t.Fatal("there is red between the frames")
+		}
+		for i := range 4 {
+			if !red(full, 100, i*1000+80) {
+				blank = append(blank, i)
+			}
+		}
+		if len(blank) == 0 {
+			break
+		}
+	}
+	if len(blank) > 0 {
+		t.Errorf("frames %v are blank", blank)
+	}
+
+	q := w.ask("http://shop.test/vh")
+	q.Screenshots, q.Width, q.Height = true, 300, 400
+	res := r.Render(context.Background(), q)
+	if got := fmt.Sprint(res.Missing); res.Outcome != "" || !strings.Contains(got, "depends on its window's") {
+		t.Errorf("%q, missing %s", res.Outcome, got)
+	}
+	if full := picture(t, res.artifact(capture.RoleFullPage)); full.Bounds().Dy() > 1000 {
+		t.Errorf("the picture is %v: the window was left high", full.Bounds())
+	}
+}
+
+// Images that styles bring are waited for by nobody but the drawing.
+func TestBackgroundsAreInThePictures(t *testing.T) {
+	w := newWorld(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", html(`<!doctype html><body style="margin:0"><style>div{width:200px;height:600px;background:url(/red.png);background-size:cover}</style>
+		<div></div><img decoding=async src=/red.png width=200 height=600 style="display:block"><div></div>`))
+	mux.HandleFunc("/red.png", content("image/png", solid(color.RGBA{255, 0, 0, 255}, 2000, 1500)))
+	w.site("shop.test", mux)
+	q := w.ask("http://shop.test/")
+	q.Screenshots = true
+	res := newRenderer(t).Render(context.Background(), q)
+	mustBeFine(t, res)
+	if !red(picture(t, res.artifact(capture.RoleViewport)), 100, 300) {
+		t.Error("the first screen lacks its background")
+	}
+	full := picture(t, res.artifact(capture.RoleFullPage))
+	for y := 100; y < 1800; y += 300 {
+		if !red(full, 100, y) {
+			t.Errorf("it is not red at %d", y)
+		}
+	}
+}

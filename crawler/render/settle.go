@@ -54,7 +54,9 @@ func (v *visit) observe(ctx, deadline context.Context, p *phases) {
 func (v *visit) late(ctx, deadline context.Context, p *phases) {
 	read, cancel := context.WithTimeout(ctx, 2*v.cfg.StepTimeout)
 	defer cancel()
+	v.raise()
 	v.dismiss(read, deadline)
+	v.lower()
 	v.scroll(read, deadline)
 	p.done("scroll")
 	err := v.readOut(read)

@@ -36,7 +36,7 @@ type worldRef struct {
 // decodes what it, or the promise it returns, gives.
 func eval[T any](ctx context.Context, v *visit, fn string, args ...any) (T, error) {
 	var out T
-	raw, err := json.Marshal(args)
+	raw, err := json.Marshal(append([]any{}, args...)) // none is [], and not null
 	if err != nil {
 		return out, err
 	}
@@ -89,10 +89,12 @@ const scrollJS = `async (maxHeight, budget) => {
 	return el.scrollHeight;
 }`
 
-// imagesJS waits for the images that are there, and for the fonts.
+// imagesJS waits for the images that are there, and for the fonts. Decoding is
+// left to the drawing, which waits for it (flags.go) and does it in the size that
+// is shown: to ask for it here is to do it twice.
 const imagesJS = `async (budget) => {
 	const late = new Promise(r => setTimeout(r, budget, true));
-	const done = i => i.complete ? i.decode().catch(() => {})
+	const done = i => i.complete ? null
 		: new Promise(r => { i.addEventListener('load', r, {once: true}); i.addEventListener('error', r, {once: true}); });
 	const wanted = [...document.images].filter(i => (i.currentSrc || i.src) && (i.complete || i.loading !== 'lazy'));
 	await Promise.race([late, Promise.all([...wanted.map(done), document.fonts ? document.fonts.ready : null])]);
@@ -283,6 +285,9 @@ func (v *visit) screenshots(ctx context.Context, stop func() bool) {
 			v.res.miss("screenshot", v.docURL, fmt.Sprintf("the page is %.0f pixels high; the pictures end at %.0f", height, most))
 		})
 		height = most
+	}
+	if v.stretch(ctx, height) {
+		defer v.unstretch()
 	}
 	tile := 0
 	for y := 0.0; y < height; y += limit {

@@ -22,7 +22,9 @@ type opened struct {
 	bctx  cdp.BrowserContextID
 	in    *inbox
 	proxy string // address, as Chrome knows it
-	relay *relay // nil when proxy is the capture's own
+	// window is the page's, 0 when it has none of its own.
+	window browser.WindowID
+	relay  *relay // nil when proxy is the capture's own
 }
 
 // open makes a context whose traffic goes to a proxy, and a page in it. What is
@@ -42,9 +44,12 @@ func (ch *chrome) open(ctx context.Context, in *inbox, proxy string, width, heig
 	post(b, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
 		Behavior: browser.SetDownloadBehaviorBehaviorDeny, BrowserContextID: o.bctx, EventsEnabled: &yes,
 	}, nil)
-	_, err = call(ctx, b, target.CreateTarget, target.CreateTargetParams{
+	t, err := call(ctx, b, target.CreateTarget, target.CreateTargetParams{
 		URL: "about:blank", BrowserContextID: o.bctx, Width: int64(width), Height: int64(height),
 	})
+	if err == nil {
+		o.window = ch.windowOf(ctx, t.TargetID)
+	}
 	return o, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -65,6 +66,8 @@ type visit struct {
 	scrolled time.Duration // how long scrolling took
 	bottom   int           // how far down it went, in CSS pixels
 	before   *reading      // what was read early, and did not stand
+	window   browser.WindowID
+	lowered  bool // the window has one row
 
 	unread  int64         // messages of the browser that were undecodable before
 	changed chan struct{} // one slot: something happened
@@ -87,7 +90,7 @@ func newVisit(cfg Config, ch *chrome, req Request, ahead *opened) *visit {
 		changed: make(chan struct{}, 1), unread: ch.conn.undecodable.Load(),
 	}
 	if ahead != nil {
-		v.ahead, v.in, v.bctx = ahead, ahead.in, ahead.bctx
+		v.ahead, v.in, v.bctx, v.window = ahead, ahead.in, ahead.bctx, ahead.window
 		v.rec.req.ProxyAddr = ahead.proxy // as Chrome will know it
 		ahead.relay.bind(req.ProxyAddr)
 	}
@@ -226,7 +229,7 @@ func (v *visit) open(ctx context.Context) error {
 	if v.ahead == nil {
 		o, err := v.ch.open(ctx, v.in, v.req.ProxyAddr, v.req.Width, v.req.Height)
 		if o != nil {
-			v.bctx = o.bctx
+			v.bctx, v.window = o.bctx, o.window
 		}
 		if err != nil {
 			return err
