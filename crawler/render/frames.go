@@ -3,7 +3,6 @@ package render
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
@@ -24,8 +23,9 @@ const framesJS = `() => {
 // drawnJS resolves when a frame that has a size has been drawn.
 const drawnJS = `() => new Promise(r => innerWidth && innerHeight ? requestAnimationFrame(() => requestAnimationFrame(() => r(0))) : r(0))`
 
-// frameDraw bounds the wait for frames: one out of sight is never drawn.
-const frameDraw = time.Second
+// frameDraw is the part of a step's time, a fifteenth, that is waited for frames:
+// one out of sight is never drawn.
+const frameDraw = 15
 
 // stretch makes the page's window as high as the page when frames lie below the
 // first screen: the browser does not draw those of another origin that are out
@@ -69,7 +69,7 @@ func (v *visit) blankFrames(why string) {
 // frameDrawn waits until the page and its frames of other processes have been
 // drawn.
 func (v *visit) frameDrawn(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, frameDraw)
+	ctx, cancel := context.WithTimeout(ctx, v.cfg.StepTimeout/frameDraw)
 	defer cancel()
 	_, _ = eval[int](ctx, v, drawnJS) // a page that does not draw shows in its picture
 	var wg sync.WaitGroup

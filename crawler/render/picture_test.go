@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trawlmark/trawlmark/archive/capture"
 )
@@ -166,9 +167,9 @@ func TestFramesBelowTheFirstScreenAreInThePicture(t *testing.T) {
 	w.site("shop.test", mux)
 	w.site("other.test", frame)
 	w.site("frames.shop.test", frame)
-	r := newRenderer(t)
+	r := newRenderer(t, func(c *Config) { c.StepTimeout = 5 * time.Minute })
 
-	// A frame gets a second to be drawn, which a busy machine may need more of.
+	// What a frame has drawn may come into sight a frame later.
 	var blank []int
 	for range 10 {
 		q := w.ask("http://shop.test/")

@@ -4,7 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/trawlmark/trawlmark/archive/capture"
 )
 
 func TestALowWindowIsNotNoticed(t *testing.T) {
@@ -42,19 +43,19 @@ func TestALowWindowIsNotNoticed(t *testing.T) {
 	}
 }
 
-// A banner that comes while the page is being read is clicked where it is,
+// A banner that comes while the pictures are taken is clicked where it is,
 // whatever the window's height was meanwhile.
 func TestLateBannersAreClicked(t *testing.T) {
 	w := newWorld(t)
-	w.site("shop.test", html(`<!doctype html><body><p>page</p><script>
-		onload = () => setTimeout(() => { const b = document.createElement('button'); b.id = 'ok'; b.textContent = 'Accept';
-			b.style = 'position:fixed;bottom:20px;left:20px'; b.onclick = () => { b.remove(); document.body.append('clicked') }; document.body.append(b) }, 150)
+	w.site("shop.test", html(`<!doctype html><body><p style="height:2000px">page</p><script>
+		addEventListener('resize', () => { const b = document.createElement('button'); b.id = 'ok'; b.textContent = 'Accept';
+			b.style = 'position:fixed;bottom:20px;left:20px'; b.onclick = () => { b.remove(); document.body.append('clicked') }; document.body.append(b) }, {once: true})
 	</script>`))
 	q := w.ask("http://shop.test/")
 	q.Screenshots, q.DismissSelectors = true, []string{"#ok"}
-	res := newRenderer(t, func(c *Config) { c.Quiet = 2 * time.Second }).Render(context.Background(), q)
+	res := newRenderer(t).Render(context.Background(), q)
 	mustBeFine(t, res)
-	if !strings.Contains(res.Text, "clicked") {
+	if !strings.Contains(res.Text, "clicked") || res.artifact(capture.RoleBefore) == nil {
 		t.Errorf("text %q, evidence %q", res.Text, res.Evidence)
 	}
 }
