@@ -47,7 +47,7 @@ func newMarket(t testing.TB, withChrome bool, cfg markettest.Config, ccfg crawle
 	}
 	m := &market{Server: srv, ids: capture.NewIDSource(time.Now, rand.Reader)}
 	deps := crawler.Deps{
-		Guard: guard, Fetcher: fetch.New(fetch.Config{Deadline: 8 * time.Second}), Sites: sites, IDs: m.ids, Now: time.Now,
+		Guard: guard, Fetcher: fetch.New(fetch.Config{Deadline: 20 * time.Second}), Sites: sites, IDs: m.ids, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler),
 	}
 	if withChrome {
