@@ -365,9 +365,21 @@ func TestOnlyWithheld(t *testing.T) {
 		old, now string
 		want     bool
 	}{
-		{"a b c", "a b c", true}, {"a b c", "a [withheld] c", true}, {"a b c", "[withheld]", true}, {"a b c", "[withheld] c", true}, {"a b c", "a [withheld]", true},
-		{"a b c d", "a [withheld] c [withheld]", true}, {"a b c", "a [withheld] d", false}, {"a b c", "x [withheld] c", false}, {"a b c", "a b", false},
-		{"a b c", "c [withheld] a", false}, {"ab", "a[withheld]b", true}, {"aba", "a[withheld]ba", true}, {"aa", "aa[withheld]a", false}, {"", "", true}, {"", "x", false},
+		{"a b c", "a b c", true},
+		{"a b c", "a [withheld] c", true},
+		{"a b c", "[withheld]", true},
+		{"a b c", "[withheld] c", true},
+		{"a b c", "a [withheld]", true},
+		{"a b c d", "a [withheld] c [withheld]", true},
+		{"a b c", "a [withheld] d", false},
+		{"a b c", "x [withheld] c", false},
+		{"a b c", "a b", false},
+		{"a b c", "c [withheld] a", false},
+		{"ab", "a[withheld]b", true},
+		{"aba", "a[withheld]ba", true},
+		{"aa", "aa[withheld]a", false},
+		{"", "", true},
+		{"", "x", false},
 	} {
 		if got := onlyWithheld(c.old, c.now); got != c.want {
 			t.Errorf("%q of %q: %v", c.now, c.old, got)
