@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,6 +258,61 @@ func TestListFaults(t *testing.T) {
 		if !errors.Is(err, vault.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// The keys after one are given each once with their newest versions, the
+// deleted ones left out, whatever breaks off on the way.
+func TestListAfterFaults(t *testing.T) {
+	p := newProxy(t, gatewaytest.Start(t))
+	v, _ := p.vault(t, func(c *s3vault.Config) { c.Patience = 3 * time.Second })
+	const total, from = 60, 9
+	want := map[string]string{}
+	for i := range total {
+		key := fmt.Sprintf("l/%05d", i)
+		info, err := v.Put(t.Context(), vault.NewPut(key, "", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want[key] = info.Version; i <= from {
+			delete(want, key)
+		}
+	}
+	if _, err := v.Put(t.Context(), vault.NewPut("m/0", "", nil)); err != nil {
+		t.Fatal(err)
+	}
+	for _, faults := range [][]fault{nil, {busy, pass, drop, pass, pass, cut, busy}} {
+		p.set(nil, func(r *http.Request) (f fault) {
+			if len(faults) > 0 {
+				f, faults = faults[0], faults[1:]
+			}
+			return f
+		})
+		got, last := map[string]string{}, ""
+		for o, err := range v.List(t.Context(), "l/", fmt.Sprintf("l/%05d", from)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.Key <= last {
+				t.Errorf("%s after %s", o.Key, last)
+			}
+			got[o.Key], last = o.Version, o.Key
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%d keys, want %d with their versions", len(got), len(want))
+		}
+	}
+	// Who takes one key makes two requests.
+	var requests atomic.Int64
+	p.set(nil, func(*http.Request) fault { requests.Add(1); return pass })
+	for o, err := range v.List(t.Context(), "l/", "l/00030") {
+		if err != nil || o.Key != "l/00031" {
+			t.Errorf("%+v, %v", o, err)
+		}
+		break
+	}
+	if n := requests.Load(); n != 2 {
+		t.Errorf("%d requests for the next key", n)
 	}
 }
 

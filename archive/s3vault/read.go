@@ -166,53 +166,60 @@ func (r *reading) Read(p []byte) (int, error) {
 
 func (r *reading) Close() error { return r.r.Close() }
 
-// firstPage is how many keys a listing asks for first. Who looks for the next
-// key takes one or three: a page of a thousand, the protocol's own, is ten
-// times the work for a storage that reads each object's head to name it.
-const firstPage = 64
-
 // List implements vault.Vault. It asks for versions, the only listing that
 // names them, and gives the current ones.
+//
+// Who begins after a key mostly looks for the next one or three: those come from
+// the plain listing, with a HEAD for the version of each that is taken. A
+// listing of versions has a thousand keys, each of which costs the storage a
+// look, and versitygw walks through all objects before the key for it.
 func (v *Vault) List(ctx context.Context, prefix, after string) iter.Seq2[vault.Info, error] {
 	return func(yield func(vault.Info, error) bool) {
-		more, page := true, firstPage
+		more, list := true, v.listOn
+		if after != "" {
+			list = v.listNext
+		}
 		for more {
 			var err error
-			if more, err = v.listOn(ctx, prefix, &after, page, yield); err != nil {
+			if more, err = list(ctx, prefix, &after, yield); err != nil {
 				yield(vault.Info{}, err)
 			}
-			page = 0
+			list = v.listOn
 		}
 	}
 }
 
-// listOn lists from after on, which it moves, until the end, the end of a page
-// (0: of none), or the first interruption after some progress; more tells
-// which. So patience is for each interruption, not for all of a long listing.
-func (v *Vault) listOn(ctx context.Context, prefix string, after *string, page int, yield func(vault.Info, error) bool) (more bool, err error) {
+// nextKeys is how many keys come from the plain listing.
+const nextKeys = 16
+
+// listNext lists the next keys after one, which it moves; more tells whether
+// there may be others behind them.
+func (v *Vault) listNext(ctx context.Context, prefix string, after *string, yield func(vault.Info, error) bool) (more bool, err error) {
 	err = v.retry(ctx, vault.OpList, prefix, 0, func(int) error {
+		o := v.listOptions(prefix, *after)
+		o.WithVersions, o.MaxKeys = false, nextKeys
 		seen := 0
-		for o := range v.client.ListObjectsIter(ctx, v.cfg.Bucket, v.listOptions(prefix, *after, page)) {
-			if o.Err != nil && more {
-				return nil
-			}
+		for o := range v.client.ListObjectsIter(ctx, v.cfg.Bucket, o) {
 			if o.Err != nil {
 				return translate(ctx, vault.OpList, prefix, o.Err)
 			}
 			key := strings.TrimPrefix(o.Key, v.cfg.Prefix)
-			// versitygw begins a page with the key it shall begin after.
-			if o.IsLatest && !o.IsDeleteMarker && key != *after {
-				if key < *after {
-					return fmt.Errorf("list %q: %w: it lists %q after %q, out of order", prefix, vault.ErrUnsupported, key, *after)
-				}
-				*after = key
-				if !yield(vault.Info{Key: key, Version: o.VersionID, Size: o.Size, Stored: o.LastModified.UTC(), Latest: true}, nil) {
-					more = false
-					return nil
-				}
-				more = true
+			if key < *after {
+				return outOfOrder(prefix, key, *after)
 			}
-			if seen++; seen == page {
+			if key == *after {
+				continue
+			}
+			info, _, err := v.head(ctx, key, o.Key, "")
+			if err != nil && !errors.Is(err, vault.ErrNotFound) { // deleted meanwhile
+				return err
+			}
+			*after = key
+			if err == nil && !yield(vault.Info{Key: key, Version: info.Version, Size: o.Size, Stored: o.LastModified.UTC(), Latest: true}, nil) {
+				more = false
+				return nil
+			}
+			if seen++; seen == nextKeys {
 				more = true
 				return nil
 			}
@@ -223,8 +230,45 @@ func (v *Vault) listOn(ctx context.Context, prefix string, after *string, page i
 	return more && err == nil, err
 }
 
-func (v *Vault) listOptions(prefix, after string, page int) minio.ListObjectsOptions {
-	o := minio.ListObjectsOptions{Prefix: v.cfg.Prefix + prefix, Recursive: true, WithVersions: true, MaxKeys: page}
+func outOfOrder(prefix, key, after string) error {
+	return fmt.Errorf("list %q: %w: it lists %q after %q, out of order", prefix, vault.ErrUnsupported, key, after)
+}
+
+// listOn lists from after on, which it moves, until the end or the first
+// interruption after some progress; more tells which. So patience is for each
+// interruption, not for all of a long listing.
+func (v *Vault) listOn(ctx context.Context, prefix string, after *string, yield func(vault.Info, error) bool) (more bool, err error) {
+	err = v.retry(ctx, vault.OpList, prefix, 0, func(int) error {
+		for o := range v.client.ListObjectsIter(ctx, v.cfg.Bucket, v.listOptions(prefix, *after)) {
+			if o.Err != nil && more {
+				return nil
+			}
+			if o.Err != nil {
+				return translate(ctx, vault.OpList, prefix, o.Err)
+			}
+			key := strings.TrimPrefix(o.Key, v.cfg.Prefix)
+			// versitygw begins a page with the key it shall begin after.
+			if !o.IsLatest || o.IsDeleteMarker || key == *after {
+				continue
+			}
+			if key < *after {
+				return outOfOrder(prefix, key, *after)
+			}
+			*after = key
+			if !yield(vault.Info{Key: key, Version: o.VersionID, Size: o.Size, Stored: o.LastModified.UTC(), Latest: true}, nil) {
+				more = false
+				return nil
+			}
+			more = true
+		}
+		more = false
+		return ctx.Err() // the client ends silently when ctx is done
+	})
+	return more && err == nil, err
+}
+
+func (v *Vault) listOptions(prefix, after string) minio.ListObjectsOptions {
+	o := minio.ListObjectsOptions{Prefix: v.cfg.Prefix + prefix, Recursive: true, WithVersions: true}
 	if after != "" {
 		o.StartAfter = v.cfg.Prefix + after
 	}
