@@ -8,9 +8,9 @@ import (
 )
 
 // countSteps is up to how many captures are counted to find the rarest part of
-// a query. Parts that more captures have are as good as each other: with a
-// million captures, the page is full after a thousand of them.
-var countSteps = [...]int{500, 5000, 50_000}
+// a query. To count on would cost more than it saves: of a hundred thousand
+// captures, a page is full after a thousand when one in twenty fits.
+var countSteps = [...]int{500, 5000}
 
 // rarest gives the place among the query's parts of the one that the fewest
 // captures have: its index gives the captures in their order, and the other

@@ -178,6 +178,9 @@ func (q Query) sql(limit, rarest int) (string, []any, error) {
 		switch {
 		case i == len(whole):
 			where = append(where, "c.id IN (SELECT capture FROM word WHERE word >= "+arg(lo)+" AND word < "+arg(hi)+")")
+			if rarest >= len(whole) { // few fit, see many: they are looked up and sorted, as those of a case
+				order = "+c.started DESC, c.id DESC"
+			}
 		case i != rarest:
 			// Asked for each row in its order until the page is full; as EXISTS a
 			// database may read all of the word first.
