@@ -186,8 +186,21 @@ func TestCrashKeepsWhatWasSeen(t *testing.T) {
 	}
 	defer r.release(ch)
 	v := newVisit(r.cfg, ch, w.ask("http://shop.test/").withDefaults(), nil)
+	// What the page has asked for by now was seen; that its own body has come
+	// to us too may take a busy machine a while longer.
+	have := func() (ok bool) {
+		v.lock(func() {
+			for _, h := range v.rec.order {
+				ok = ok || h.isMain && h.ex.Body != nil
+			}
+		})
+		return ok
+	}
 	go func() {
 		<-reached
+		for end := time.Now().Add(time.Minute); !have() && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
 		crash(v)
 	}()
 	res, err := v.run(context.Background())
