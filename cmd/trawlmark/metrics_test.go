@@ -133,6 +133,7 @@ func TestMetricsOfARunningApp(t *testing.T) {
 		return true, ""
 	})
 	labelsAreBounded(t, got, srv.Hosts())
+	typesAreTold(t, got)
 
 	ready := getsReady(t, addr)
 	var names []string

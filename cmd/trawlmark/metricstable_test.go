@@ -58,7 +58,7 @@ func metricTypes(t *testing.T) map[string]string {
 		types[f.GetName()] = strings.ToLower(f.GetType().String())
 	}
 	// The fleet's collector has one way to tell a value: as a gauge. What a
-	// running app gives is held by TestMetricsOfARunningApp.
+	// running app gives is held against it by TestMetricsOfARunningApp.
 	ch := make(chan *prometheus.Desc, 100)
 	newFleetCollector(fleet{}).Describe(ch)
 	close(ch)
@@ -75,4 +75,23 @@ func families(t *testing.T, from ...prometheus.Gatherer) []*dto.MetricFamily {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// typesAreTold: what a running app gives is of the types that metricTypes, and so
+// the table, says.
+func typesAreTold(t *testing.T, got map[string]*dto.MetricFamily) {
+	t.Helper()
+	types, ours := metricTypes(t), 0
+	for name, f := range got {
+		if !strings.HasPrefix(name, "trawlmark_") {
+			continue
+		}
+		ours++
+		if is := strings.ToLower(f.GetType().String()); is != types[name] {
+			t.Errorf("%s is a %s in a running app, and a %q by the table", name, is, types[name])
+		}
+	}
+	if ours < 40 {
+		t.Errorf("a running app gives only %d metrics of ours", ours)
+	}
 }
