@@ -168,10 +168,16 @@ func ServeS3(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	served := make(chan struct{})
+	defer close(served)
 	go func() {
 		io.Copy(io.Discard, in)
 		cancel()
-		time.AfterFunc(diesWithin, func() { os.Exit(0) })
+		select {
+		case <-served: // it ended by itself, and what else this process does goes on
+		case <-time.After(diesWithin):
+			os.Exit(0)
+		}
 	}()
 	return gateway.Serve(ctx, cfg)
 }
