@@ -174,8 +174,10 @@ func TestNeighboursShareACheckpoint(t *testing.T) {
 	}
 	w.vault.Hide(stored[0].Key("tsr"))
 	w.now = w.now.Add(10 * time.Second)
-	if look(3, 1) == 0 || look(3, 1) == 0 {
-		t.Error("a seal that lacks a stamp was remembered")
+	for range 2 {
+		if look(3, 1) == 0 {
+			t.Error("a seal that lacks a stamp was remembered")
+		}
 	}
 }
 
