@@ -224,6 +224,38 @@ func TestCrashKeepsWhatWasSeen(t *testing.T) {
 	}
 }
 
+// A page whose scripts go on after the load event, one queued after the other and
+// without a request, for longer than a page must be quiet: what they ask for at
+// the end is waited for.
+func TestScriptsThatGoOnAreWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", html(`<p id=p>no price</p><script>
+		const work = n => {
+			for (const end = performance.now() + 25; performance.now() < end;);
+			if (n) scheduler.postTask(() => work(n - 1), {priority: 'user-visible'});
+			else fetch('/price').then(r => r.text()).then(t => { p.textContent = t; p.title = 'after ' + Math.round(performance.now() - began) });
+		};
+		let began;
+		onload = () => { began = performance.now(); work(16) };
+	</script>`))
+	mux.HandleFunc("/price", content("text/plain", "price 12.00"))
+	w.site("shop.test", mux)
+	r := newRenderer(t)
+	if r.cfg.Quiet > 400*time.Millisecond {
+		t.Fatalf("it is quiet for %v: nothing is tried", r.cfg.Quiet)
+	}
+	var res *Result
+	for range 10 { // a machine that stalls makes the work longer than what is waited for
+		res = r.Render(context.Background(), w.ask("http://shop.test/"))
+		mustBeFine(t, res)
+		if strings.Contains(string(res.DOM), "price 12.00") {
+			return
+		}
+	}
+	t.Errorf("the document is %s", res.DOM)
+}
+
 // A page that hangs after it has loaded: the browser lives, the page does not,
 // and what it showed is kept.
 func TestHangAfterLoadingIsTold(t *testing.T) {

@@ -18,8 +18,13 @@ import (
 // the value of 0, and the least time without a sign of life that says anything.
 const probeTimeout = 3 * time.Second
 
-// idleJS resolves when the page's main thread has nothing urgent to do.
-const idleJS = `() => new Promise(r => requestIdleCallback(() => r(0), {timeout: 1000}))`
+// idleJS resolves when the page's main thread has nothing more urgent to do, a
+// second later at most. It is no idle callback: without frames to draw Blink
+// gives those only after 300 ms in which nothing ran.
+const idleJS = `() => new Promise(r => {
+	setTimeout(r, 1000, 0);
+	self.scheduler ? scheduler.postTask(() => r(0), {priority: 'background'}) : setTimeout(r, 0, 0);
+})`
 
 // pause waits until the scripts of a loaded page pause, and for what they have
 // started meanwhile. A page that gives no sign of life for Config.HangWait while
