@@ -34,9 +34,9 @@ import (
 //	go test -run '^$' -bench Fleet -benchtime 1x ./cmd/trawlmark
 
 const (
-	benchCaptures = 24
+	benchCaptures = 60
 	benchBrowsers = 2
-	benchVisits   = 300
+	benchVisits   = 1500
 	benchSlots    = 8
 )
 

@@ -34,17 +34,21 @@ func cpuNow(tb testing.TB) cpuUse {
 		if err != nil {
 			continue // it has ended
 		}
-		// pid (comm) state ppid ... utime is field 14, stime 15 (proc(5)).
+		// pid (comm) state ppid ... utime is field 14, stime 15, and 16 and 17 the
+		// same of children that have ended, as a page's process does (proc(5)).
 		_, rest, _ := strings.Cut(string(b), ") ")
 		f := strings.Fields(rest)
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if len(f) < 13 {
+		if len(f) < 15 {
 			continue
 		}
 		parent, _ := strconv.Atoi(f[1])
-		user, _ := strconv.Atoi(f[11])
-		system, _ := strconv.Atoi(f[12])
-		all[pid] = proc{parent, time.Duration(user+system) * 10 * time.Millisecond} // USER_HZ is 100 on Linux
+		ticks := 0
+		for _, x := range f[11:15] {
+			n, _ := strconv.Atoi(x)
+			ticks += n
+		}
+		all[pid] = proc{parent, time.Duration(ticks) * 10 * time.Millisecond} // USER_HZ is 100 on Linux
 	}
 	for pid, p := range all {
 		above := p.parent
