@@ -166,30 +166,18 @@ func TestARedactionIsHeldAgainstItsOriginal(t *testing.T) {
 	copied, _ := w.export(t, export.Request{Captures: []capture.ID{r.ID}, By: "person:ann"})
 	whole, _ := w.export(t, export.Request{Captures: []capture.ID{id}, By: "person:ann"})
 	another, _ := w.export(t, export.Request{Captures: []capture.ID{other}, By: "person:ann"})
-	z, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range z.File {
-		in, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(in)
-		if err = errors.Join(err, in.Close()); err != nil {
-			t.Fatal(err)
-		}
-		write("unpacked/"+f.Name, b)
-		if name, ok := strings.CutPrefix(f.Name, "native/"+id.String()+"/"); ok { // as `evidence get` writes it
+	for file, b := range members(t, whole) {
+		write("unpacked/"+file, b)
+		if name, ok := strings.CutPrefix(file, "native/"+id.String()+"/"); ok { // as `evidence get` writes it
 			write("got/"+id.String()+"/"+name, b)
 		}
-		if f.Name == "seal/"+id.String()+"/manifest.json" {
+		if file == "seal/"+id.String()+"/manifest.json" {
 			write("got/"+id.String()+"/manifest.json", b)
 		}
-		if strings.HasSuffix(f.Name, "/dom.html") {
+		if strings.HasSuffix(file, "/dom.html") {
 			b[len(b)/2] ^= 1
 		}
-		write("damaged/"+f.Name, b)
+		write("damaged/"+file, b)
 	}
 	for name, c := range map[string]struct {
 		path   string
@@ -228,28 +216,37 @@ func TestARedactionIsHeldAgainstItsOriginal(t *testing.T) {
 	}
 }
 
-// nothing unpacks a package to its last layer and looks for texts and pixels.
-func nothing(t *testing.T, name string, b []byte, secrets []string) {
+// members gives the files of a package, or of one in it.
+func members(t *testing.T, b []byte) map[string][]byte {
 	t.Helper()
 	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := map[string][]byte{}
 	for _, f := range z.File {
 		in, err := f.Open()
 		if err != nil {
 			t.Fatal(err)
 		}
 		data, err := io.ReadAll(in)
-		in.Close()
-		if err != nil {
+		if err = errors.Join(err, in.Close()); err != nil {
 			t.Fatal(err)
 		}
+		all[f.Name] = data
+	}
+	return all
+}
+
+// nothing unpacks a package to its last layer and looks for texts and pixels.
+func nothing(t *testing.T, name string, b []byte, secrets []string) {
+	t.Helper()
+	for file, data := range members(t, b) {
 		look := [][]byte{data}
-		if strings.HasSuffix(f.Name, ".wacz") {
-			nothing(t, name+": "+f.Name, data, secrets)
+		if strings.HasSuffix(file, ".wacz") {
+			nothing(t, name+": "+file, data, secrets)
 		}
-		if strings.HasSuffix(f.Name, ".gz") {
+		if strings.HasSuffix(file, ".gz") {
 			g, err := gzip.NewReader(bytes.NewReader(data))
 			if err != nil {
 				t.Fatal(err)
@@ -264,19 +261,19 @@ func nothing(t *testing.T, name string, b []byte, secrets []string) {
 				if !ok {
 					break
 				}
-				pixels(t, name+": "+f.Name, append([]byte("\x89PNG"), after...))
+				pixels(t, name+": "+file, append([]byte("\x89PNG"), after...))
 				rest = after
 			}
 		}
 		for _, d := range look {
 			for _, s := range secrets {
 				if bytes.Contains(d, []byte(s)) {
-					t.Errorf("%s: %s holds %q", name, f.Name, s)
+					t.Errorf("%s: %s holds %q", name, file, s)
 				}
 			}
 		}
-		if strings.HasSuffix(f.Name, ".png") {
-			pixels(t, name+": "+f.Name, data)
+		if strings.HasSuffix(file, ".png") {
+			pixels(t, name+": "+file, data)
 		}
 	}
 }
